@@ -1,0 +1,34 @@
+# What a user and a contributor run. Needs Rust (rust-toolchain.toml) and, for `test` and `contracts`, Node.js.
+
+# The play of a bill of lading between three members; with ONCE=1 it ends by itself and fails unless all saw the same.
+PROFILE ?= dev
+
+.PHONY: demo build test lint bench contracts
+
+demo:
+	cargo run --profile $(PROFILE) --locked -p photinus-cli --bin photinus -- demo $(if $(ONCE),--once)
+
+build:
+	cargo build --release --locked -p photinus-cli --bin photinus
+
+# The figures of a local network of the release build, beside the goals.
+bench: build
+	./target/release/photinus bench
+
+test: lint contracts-check
+	cargo test --workspace --locked
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# Compiles our Solidity with the compiler from npm.
+contracts:
+	cd contracts && npm ci --no-audit --no-fund && npm run build
+
+.PHONY: prepare contracts-check
+prepare:
+	tests/prepare.sh
+
+contracts-check: prepare
+	cd contracts && npm run check

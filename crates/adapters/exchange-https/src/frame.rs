@@ -1,0 +1,173 @@
+//! How a parcel travels in an HTTP body: four bytes with the length of the head (big endian), the head, then the body up to
+//! the end of the stream. HTTP/2 tells an end from a break, so a body that was cut is never taken for a whole one.
+
+use std::{io, pin::Pin, sync::Arc, time::Duration};
+
+use bytes::{Buf, Bytes, BytesMut};
+use futures::{Stream, StreamExt, stream};
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::{Frame, Incoming};
+use photinus_ports::{peers::Parcel, stream::ByteStream};
+
+/// The largest head.
+pub(crate) const MAX_HEAD: usize = 64 * 1024;
+
+/// A body on its way out.
+pub(crate) type Outgoing = StreamBody<Pin<Box<dyn Stream<Item = io::Result<Frame<Bytes>>> + Send>>>;
+
+/// Why a body is not a parcel.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("the head is larger than {MAX_HEAD} bytes")]
+    HeadTooLarge,
+    #[error("the head did not arrive in time")]
+    Slow,
+    #[error("the body ended within the head")]
+    Short,
+    #[error("the connection broke: {0}")]
+    Broken(hyper::Error),
+}
+
+/// A body of a text.
+pub(crate) fn text(content: impl Into<Bytes>) -> Outgoing {
+    let content = content.into();
+    let frames = stream::iter((!content.is_empty()).then(|| Ok(Frame::data(content))));
+    StreamBody::new(Box::pin(frames))
+}
+
+/// Writes a parcel. `progress` is called whenever the connection takes a chunk.
+pub(crate) fn encode(parcel: Parcel, progress: impl Fn() + Send + 'static) -> Result<Outgoing, Error> {
+    if parcel.head.len() > MAX_HEAD {
+        return Err(Error::HeadTooLarge);
+    }
+    let length = u32::try_from(parcel.head.len()).map_err(|_| Error::HeadTooLarge)?;
+    let mut head = BytesMut::with_capacity(4 + parcel.head.len());
+    head.extend_from_slice(&length.to_be_bytes());
+    head.extend_from_slice(&parcel.head);
+    // HTTP/2 libraries count empty frames and close connections on which they are many.
+    let body = parcel.body.filter(|chunk| std::future::ready(!matches!(chunk, Ok(bytes) if bytes.is_empty())));
+    let chunks = stream::once(async move { Ok(head.freeze()) }).chain(body);
+    Ok(StreamBody::new(Box::pin(chunks.map(move |chunk| {
+        progress();
+        chunk.map(Frame::data)
+    }))))
+}
+
+/// What a reader demands of a body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Demands {
+    /// Within which the head must be there.
+    pub(crate) head: Duration,
+    /// Longest pause between two chunks.
+    pub(crate) idle: Duration,
+    /// Most bytes after the head.
+    pub(crate) body: u64,
+}
+
+/// Reads a parcel's head and leaves the body to flow.
+pub(crate) async fn decode(incoming: Incoming, demands: Demands) -> Result<Parcel, Error> {
+    tokio::time::timeout(demands.head, read_head(incoming, demands)).await.map_err(|_| Error::Slow)?
+}
+
+async fn read_head(mut incoming: Incoming, demands: Demands) -> Result<Parcel, Error> {
+    let mut held = BytesMut::new();
+    let mut needed = 4;
+    let mut length = None;
+    loop {
+        if held.len() >= needed {
+            match length {
+                Some(length) => {
+                    let head = held.split_to(length).freeze();
+                    return Ok(Parcel { head, body: flow(held.freeze(), incoming, demands) });
+                }
+                None => {
+                    let announced = held.get_u32() as usize;
+                    if announced > MAX_HEAD {
+                        return Err(Error::HeadTooLarge);
+                    }
+                    length = Some(announced);
+                    needed = announced;
+                }
+            }
+            continue;
+        }
+        match incoming.frame().await {
+            None => return Err(Error::Short),
+            Some(Err(error)) => return Err(Error::Broken(error)),
+            Some(Ok(frame)) => {
+                if let Ok(data) = frame.into_data() {
+                    held.extend_from_slice(&data);
+                }
+            }
+        }
+    }
+}
+
+struct Flow {
+    first: Bytes,
+    incoming: Incoming,
+    left: u64,
+    demands: Demands,
+    over: bool,
+}
+
+fn flow(first: Bytes, incoming: Incoming, demands: Demands) -> ByteStream {
+    let flow = Flow { first, incoming, left: demands.body, demands, over: false };
+    Box::pin(stream::unfold(flow, |mut flow| async move {
+        if flow.over {
+            return None;
+        }
+        let item = flow.next().await?;
+        flow.over = item.is_err();
+        Some((item, flow))
+    }))
+}
+
+impl Flow {
+    async fn next(&mut self) -> Option<io::Result<Bytes>> {
+        let chunk = if self.first.is_empty() {
+            match self.receive().await? {
+                Ok(chunk) => chunk,
+                Err(error) => return Some(Err(error)),
+            }
+        } else {
+            std::mem::take(&mut self.first)
+        };
+        let Some(left) = self.left.checked_sub(chunk.len() as u64) else {
+            let limit = self.demands.body;
+            return Some(Err(io::Error::new(
+                io::ErrorKind::FileTooLarge,
+                format!("body is larger than {limit} bytes"),
+            )));
+        };
+        self.left = left;
+        Some(Ok(chunk))
+    }
+
+    async fn receive(&mut self) -> Option<io::Result<Bytes>> {
+        // Empty frames count as silence, or a peer could keep a call open with them.
+        let data = async {
+            loop {
+                match self.incoming.frame().await? {
+                    Err(error) => return Some(Err(io::Error::other(error))),
+                    Ok(frame) => match frame.into_data() {
+                        Ok(data) if !data.is_empty() => return Some(Ok(data)),
+                        _ => {}
+                    },
+                }
+            }
+        };
+        match tokio::time::timeout(self.demands.idle, data).await {
+            Ok(received) => received,
+            Err(_) => Some(Err(io::Error::new(io::ErrorKind::TimedOut, "the body stopped flowing"))),
+        }
+    }
+}
+
+/// A stream that keeps something alive until it ends or is dropped, such as the place of a call under way.
+pub(crate) fn holding<T: Send + Sync + 'static>(body: ByteStream, held: Arc<T>) -> ByteStream {
+    Box::pin(stream::unfold((body, held), |(mut body, held)| async move {
+        let item = body.next().await?;
+        Some((item, (body, held)))
+    }))
+}

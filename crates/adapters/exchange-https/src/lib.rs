@@ -1,0 +1,49 @@
+//! The peer-to-peer side of a node: its certificate, whom it trusts, and mutually authenticated calls between members' nodes.
+//!
+//! * Identity: a key and a certificate, made on first start or given; published as the node profile `{id, endpoint, cert}`.
+//! * Trust: a peer is known by the certificates in its node identity on the ledger, or by a fingerprint in the configuration
+//!   until it is registered. A certificate proves one id and nothing more.
+//! * Calls: [`photinus_ports::peers::Peers`] over HTTP/2 on mutual TLS, with one kept connection to each peer.
+//!
+//! Deliberately not here: private messages and blobs (the FireFly data exchange's `POST /api/v1/messages` and
+//! `PUT /api/v1/blobs`), which will be served on the same port, and anything about what calls carry.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), photinus_exchange_https::Error> {
+//! use std::sync::Arc;
+//! use photinus_exchange_https::{Options, Service};
+//! use photinus_ports::clock;
+//!
+//! let service = Service::bind(Options::new("data/exchange", "org_a"), Arc::new(clock::System)).await?;
+//! let handle = service.handle();
+//! let shutdown = tokio_util::sync::CancellationToken::new();
+//! tokio::spawn(service.run(shutdown.clone()));
+//! println!("{} {}", handle.endpoint(), handle.identity().fingerprint());
+//! # Ok(())
+//! # }
+//! ```
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, reason = "tests"))]
+
+mod answer;
+mod call;
+mod certificate;
+pub mod endpoint;
+mod error;
+mod file;
+mod frame;
+mod guest;
+mod link;
+mod listener;
+pub mod options;
+mod profile;
+mod service;
+mod shared;
+mod tls;
+mod trust;
+
+pub use certificate::{Fingerprint, Identity};
+pub use endpoint::Endpoint;
+pub use error::Error;
+pub use options::{Bootstrap, Given, Limits, Options};
+pub use service::{Handle, Service};

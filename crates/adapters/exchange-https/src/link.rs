@@ -1,0 +1,227 @@
+//! The connection to one peer: opened in the background, kept alive, opened again with growing pauses when it breaks.
+//!
+//! One connection carries any number of calls at once. It counts as up only when the peer has answered a first request,
+//! because under TLS 1.3 a server's refusal of our certificate shows no earlier.
+
+use std::{sync::Arc, time::Duration};
+
+use http::{Method, Request, StatusCode, header};
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use parking_lot::Mutex;
+use tokio::{
+    net::TcpStream,
+    sync::{Notify, Semaphore, watch},
+    time::{Instant, timeout},
+};
+use tokio_rustls::{TlsConnector, rustls::ClientConfig};
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+
+use crate::{
+    endpoint::Endpoint,
+    frame::{self, Outgoing},
+    options::Limits,
+    tls,
+    trust::{Presented, Target},
+};
+
+/// First pause after a failure.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// A connection that lived this long was good: the next failure begins with the first pause again.
+const GOOD: Duration = Duration::from_secs(10);
+/// Receive window of one call, and of all calls on a connection, in bytes.
+pub(crate) const WINDOWS: (u32, u32) = (1 << 20, 8 << 20);
+/// Bytes of one call that may wait to be sent.
+pub(crate) const SEND_BUFFER: usize = 256 * 1024;
+
+/// An open connection.
+#[derive(Clone)]
+pub(crate) struct Channel {
+    pub(crate) sender: http2::SendRequest<Outgoing>,
+    pub(crate) endpoint: Endpoint,
+    /// What the peer proved itself with.
+    pub(crate) presented: Presented,
+}
+
+#[derive(Clone)]
+pub(crate) enum State {
+    /// The first attempt is under way.
+    Connecting,
+    /// Calls can be made.
+    Up(Channel),
+    /// The last attempt failed, or the connection broke; the next attempt comes by itself.
+    Down(String),
+}
+
+/// The way to one target.
+pub(crate) struct Link {
+    pub(crate) target: Target,
+    /// Places for calls under way.
+    pub(crate) calls: Arc<Semaphore>,
+    state: watch::Sender<State>,
+    wake: Notify,
+    /// Where it was reached last.
+    last_endpoint: Mutex<Option<Endpoint>>,
+}
+
+impl Link {
+    pub(crate) fn new(target: Target, limits: &Limits) -> Self {
+        Self {
+            target,
+            calls: Arc::new(Semaphore::new(limits.calls_per_peer)),
+            state: watch::Sender::new(State::Connecting),
+            wake: Notify::new(),
+            last_endpoint: Mutex::new(None),
+        }
+    }
+
+    /// Cuts the current pause short: there is reason to believe that the peer is there.
+    pub(crate) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// The open connection. Waits for the first attempt only; the reason when there is none.
+    pub(crate) async fn channel(&self) -> Result<Channel, String> {
+        let mut state = self.state.subscribe();
+        let state = state
+            .wait_for(|state| !matches!(state, State::Connecting))
+            .await
+            .map_err(|_| "the data exchange has stopped".to_owned())?;
+        match &*state {
+            State::Up(channel) => Ok(channel.clone()),
+            State::Down(reason) => Err(reason.clone()),
+            State::Connecting => Err("not connected".to_owned()),
+        }
+    }
+
+    /// Whether calls can be made, or why not.
+    pub(crate) fn health(&self) -> Result<(), String> {
+        match &*self.state.borrow() {
+            State::Up(_) => Ok(()),
+            State::Connecting => Err("not connected yet".to_owned()),
+            State::Down(reason) => Err(reason.clone()),
+        }
+    }
+
+    /// Keeps the connection until it is told to stop, or until `endpoints` has none left.
+    pub(crate) async fn run(
+        &self,
+        config: Arc<ClientConfig>,
+        limits: &Limits,
+        stop: &CancellationToken,
+        endpoints: impl Fn() -> Vec<Endpoint>,
+        up: impl Fn(&Channel),
+    ) {
+        tokio::select! {
+            () = self.keep(config, limits, endpoints, up) => {}
+            () = stop.cancelled() => {}
+        }
+        self.state.send_replace(State::Down("the data exchange has stopped".to_owned()));
+    }
+
+    async fn keep(
+        &self,
+        config: Arc<ClientConfig>,
+        limits: &Limits,
+        endpoints: impl Fn() -> Vec<Endpoint>,
+        up: impl Fn(&Channel),
+    ) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let candidates = endpoints();
+            if candidates.is_empty() {
+                return;
+            }
+            let mut reason = String::new();
+            for endpoint in self.in_order(candidates) {
+                let attempt = timeout(limits.connect, open(&endpoint, Arc::clone(&config), limits));
+                match attempt.await.unwrap_or_else(|_| Err("no answer in time".to_owned())) {
+                    Err(error) => reason = format!("{endpoint}: {error}"),
+                    Ok((channel, driver)) => {
+                        tracing::info!(target = ?self.target, %endpoint, "peer connected");
+                        *self.last_endpoint.lock() = Some(endpoint.clone());
+                        let since = Instant::now();
+                        self.state.send_replace(State::Up(channel.clone()));
+                        up(&channel);
+                        drop(channel);
+                        if driver.await.is_err() {
+                            tracing::warn!(%endpoint, "the task of a connection failed");
+                        }
+                        reason = format!("{endpoint}: the connection broke");
+                        if since.elapsed() >= GOOD {
+                            pause = FIRST_PAUSE;
+                        }
+                        break;
+                    }
+                }
+            }
+            tracing::debug!(target = ?self.target, reason, "peer not connected");
+            self.state.send_replace(State::Down(reason));
+            tokio::select! {
+                () = tokio::time::sleep(jitter(pause)) => pause = (pause * 2).min(limits.max_back_off),
+                () = self.wake.notified() => {}
+            }
+        }
+    }
+
+    /// The endpoint that worked last goes first.
+    fn in_order(&self, mut candidates: Vec<Endpoint>) -> Vec<Endpoint> {
+        if let Some(last) = &*self.last_endpoint.lock()
+            && let Some(at) = candidates.iter().position(|endpoint| endpoint == last)
+        {
+            candidates[..=at].rotate_right(1);
+        }
+        candidates
+    }
+}
+
+/// Half to all of the pause, so that members who lost each other at the same moment do not meet at the same moments.
+fn jitter(pause: Duration) -> Duration {
+    pause.mul_f64(rand::random_range(0.5..=1.0))
+}
+
+async fn open(
+    endpoint: &Endpoint,
+    config: Arc<ClientConfig>,
+    limits: &Limits,
+) -> Result<(Channel, AbortOnDropHandle<()>), String> {
+    let tcp = TcpStream::connect((endpoint.host(), endpoint.port())).await.map_err(|e| e.to_string())?;
+    tcp.set_nodelay(true).map_err(|e| e.to_string())?;
+    let tls = TlsConnector::from(config).connect(endpoint.server_name(), tcp).await.map_err(|e| e.to_string())?;
+    let session = tls.get_ref().1;
+    if session.alpn_protocol() != Some(tls::H2) {
+        return Err("the peer does not speak the protocol of Photinus nodes".to_owned());
+    }
+    let presented = match session.peer_certificates() {
+        Some([leaf, intermediates @ ..]) => Presented::new(leaf, intermediates).map_err(|e| e.to_string())?,
+        _ => return Err("the peer has no certificate".to_owned()),
+    };
+    let (mut sender, connection) = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(WINDOWS.0)
+        .initial_connection_window_size(WINDOWS.1)
+        .max_send_buf_size(SEND_BUFFER)
+        .max_header_list_size(16 * 1024)
+        .keep_alive_interval(limits.keep_alive)
+        .keep_alive_timeout(limits.keep_alive)
+        .keep_alive_while_idle(true)
+        .handshake(TokioIo::new(tls))
+        .await
+        .map_err(|e| e.to_string())?;
+    let driver = AbortOnDropHandle::new(tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "connection to a peer broke");
+        }
+    }));
+    let ping = Request::builder()
+        .method(Method::HEAD)
+        .uri(format!("https://{}{}/api/v1/ping", endpoint.authority(), endpoint.prefix()))
+        .header(header::CONTENT_LENGTH, 0)
+        .body(frame::text(""))
+        .map_err(|e| e.to_string())?;
+    let answer = sender.send_request(ping).await.map_err(|e| format!("the peer closed the connection ({e})"))?;
+    if answer.status() != StatusCode::NO_CONTENT {
+        return Err(format!("the peer answered {} to a ping", answer.status()));
+    }
+    Ok((Channel { sender, endpoint: endpoint.clone(), presented }, driver))
+}

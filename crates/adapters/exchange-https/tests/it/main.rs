@@ -1,0 +1,9 @@
+//! Data exchanges that call each other over real sockets, and those who should not be able to.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod attacks;
+mod calls;
+mod node;
+mod replication;
+mod stranger;
+mod trust;

@@ -1,0 +1,100 @@
+//! What the ports promise, checked on any implementation.
+
+use std::{collections::BTreeSet, io};
+
+use bytes::Bytes;
+use futures::{StreamExt, stream as futures_stream};
+use photinus_model::Hash;
+use photinus_ports::{
+    blobs::{self, BlobStore},
+    health::Health,
+    storage::{self, SharedStorage},
+    stream::{self, ByteStream},
+};
+
+/// Content byte `i` is `i mod 251`.
+pub(crate) fn pattern(length: usize) -> Vec<u8> {
+    (0..length).map(|i| (i % 251) as u8).collect()
+}
+
+/// The same in chunks of an awkward size.
+pub(crate) fn chunks(content: &[u8]) -> ByteStream {
+    let chunks: Vec<_> = content.chunks(10_007).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
+    Box::pin(futures_stream::iter(chunks))
+}
+
+/// Some bytes, and then an error.
+pub(crate) fn broken(content: &[u8]) -> ByteStream {
+    Box::pin(chunks(content).chain(futures_stream::iter([Err(io::Error::other("broken"))])))
+}
+
+const SIZES: [usize; 6] = [0, 1, 262_143, 262_144, 262_145, 1_000_000];
+
+/// The promises of [`SharedStorage`].
+pub(crate) async fn shared_storage(storage: &dyn SharedStorage) {
+    let mut references = BTreeSet::new();
+    for size in SIZES {
+        let content = pattern(size);
+        let whole = storage.upload(content.clone().into()).await.unwrap();
+        let flowing = storage.upload_stream(chunks(&content)).await.unwrap();
+        assert_eq!(whole, flowing, "{size}: one content has one reference");
+        assert!(references.insert(whole.clone()), "{size}: other content has another");
+        let read = storage.download(&whole, size as u64).await.unwrap();
+        assert_eq!(stream::collect(read, size).await.unwrap(), content, "{size}");
+        if size > 0 {
+            let limited = storage.download(&whole, size as u64 - 1).await;
+            assert!(matches!(limited, Err(storage::Error::TooLarge(limit)) if limit == size as u64 - 1), "{size}");
+        }
+    }
+    assert_eq!(
+        storage.upload(pattern(1_000_000).into()).await.unwrap(),
+        "QmVUbzigHKQR2y8wSt2KwZp92AC9Utfms5nEUHwttK4Yq9"
+    );
+    assert!(storage.upload_stream(broken(&pattern(500_000))).await.is_err());
+    for wrong in ["", "nonsense", "../../etc/passwd", "Qm/../../etc/passwd"] {
+        let refused = storage.download(wrong, 100).await;
+        assert!(matches!(refused, Err(storage::Error::InvalidReference(_))), "{wrong}");
+    }
+    let nobody = photinus_model::cid::of(b"what nobody ever published");
+    assert!(matches!(storage.download(&nobody, 100).await, Err(storage::Error::Unavailable(_))));
+    assert_eq!(storage.health(), Health::Up);
+}
+
+/// The promises of [`BlobStore`].
+pub(crate) async fn blob_store(store: &dyn BlobStore) {
+    let read = async |payload_ref: &str| {
+        let (size, content) = store.open(payload_ref).await?;
+        let content = stream::collect(content, 10_000_000).await.unwrap();
+        assert_eq!(size, content.len() as u64);
+        Ok::<_, blobs::Error>(content)
+    };
+    for size in SIZES {
+        let content = pattern(size);
+        let stored = store.put("ns1", chunks(&content), size as u64).await.unwrap();
+        assert_eq!((stored.hash, stored.size), (Hash::of(&content), size as u64));
+        assert_eq!(read(&stored.payload_ref).await.unwrap(), content, "{size}");
+        if size > 0 {
+            let limited = store.put("ns1", chunks(&content), size as u64 - 1).await;
+            assert!(matches!(limited, Err(blobs::Error::TooLarge(_))), "{size}");
+        }
+    }
+    let first = store.put("ns1", chunks(b"twice"), 100).await.unwrap();
+    let second = store.put("ns1", chunks(b"twice"), 100).await.unwrap();
+    let elsewhere = store.put("ns2", chunks(b"twice"), 100).await.unwrap();
+    assert_ne!(first.payload_ref, second.payload_ref);
+    store.delete(&first.payload_ref).await.unwrap();
+    assert!(matches!(store.open(&first.payload_ref).await, Err(blobs::Error::NotFound(_))));
+    assert_eq!(read(&second.payload_ref).await.unwrap(), "twice");
+    store.delete(&second.payload_ref).await.unwrap();
+    store.delete(&second.payload_ref).await.unwrap();
+    assert!(matches!(store.open(&second.payload_ref).await, Err(blobs::Error::NotFound(_))));
+    assert_eq!(read(&elsewhere.payload_ref).await.unwrap(), "twice");
+    assert!(store.put("ns1", broken(b"half"), 100).await.is_err());
+    for wrong in ["", "ns1", "ns1/../../etc/passwd", "../x/y"] {
+        assert!(matches!(store.open(wrong).await, Err(blobs::Error::NotFound(_))), "{wrong}");
+        store.delete(wrong).await.unwrap();
+    }
+    for wrong in ["", "..", "a/b", ".incoming"] {
+        assert!(store.put(wrong, chunks(b"x"), 100).await.is_err(), "{wrong}");
+    }
+}

@@ -1,0 +1,223 @@
+//! Shapes of inputs and outputs, in a notation of words: `field:type`, with `[]` behind the type of an array.
+//!
+//! A type is `string`, `uuid`, `hash`, `time`, `int`, `number`, `bool`, `any`, `object`, or the name of a shape.
+
+use serde_json::{Map, Value, json};
+
+/// Every shape by name.
+const SHAPES: &[(&str, &str)] = &[
+    ("Empty", ""),
+    ("Value", ""),
+    ("Namespace", "name:string networkName:string description:string created:time"),
+    (
+        "NamespaceWithInitStatus",
+        "name:string networkName:string description:string created:time initializing:bool initializationError:string",
+    ),
+    ("NamespaceStatus", "namespace:Namespace node:NodeStatus org:OrgStatus plugins:Plugins multiparty:Multiparty"),
+    ("NodeStatus", "name:string registered:bool id:uuid"),
+    ("OrgStatus", "name:string registered:bool did:string id:uuid verifiers:VerifierRef[]"),
+    (
+        "Plugins",
+        "blockchain:Plugin[] database:Plugin[] dataExchange:Plugin[] events:Plugin[] identity:Plugin[] \
+         sharedStorage:Plugin[] tokens:Plugin[]",
+    ),
+    ("Plugin", "name:string pluginType:string"),
+    ("Multiparty", "enabled:bool contract:Contracts"),
+    ("Contracts", "active:Contract terminated:Contract[]"),
+    ("Contract", "index:int location:object firstEvent:string info:ContractInfo"),
+    ("ContractInfo", "subscription:string finalEvent:string version:int"),
+    ("MultipartyStatus", "enabled:bool org:Registration node:Registration contracts:ContractsStatus"),
+    ("Registration", "status:string pendingRegistrationMessageId:uuid"),
+    ("ContractsStatus", "active:ContractStatus terminated:Contract[]"),
+    ("ContractStatus", "index:int location:object firstEvent:string info:ContractInfo status:string"),
+    ("BatchManagerStatus", "processors:Processor[]"),
+    ("Processor", "dispatcher:string name:string status:ProcessorStatus"),
+    (
+        "ProcessorStatus",
+        "averageBatchBytes:int averageBatchData:number averageBatchMessages:number averageFlushTimeMS:int blocked:bool \
+         cancelled:bool flushing:uuid lastFlushError:string lastFlushErrorTime:time lastFlushStartTime:time \
+         totalBatches:int totalErrors:int",
+    ),
+    (
+        "Header",
+        "id:uuid cid:uuid type:string txtype:string author:string key:string created:time namespace:string group:hash \
+         topics:string[] tag:string datahash:hash txparent:TransactionRef",
+    ),
+    ("TransactionRef", "type:string id:uuid"),
+    ("BlockchainTransactionRef", "type:string id:uuid blockchainId:string"),
+    (
+        "Message",
+        "header:Header localNamespace:string hash:hash batch:uuid txid:uuid state:string confirmed:time \
+         rejectReason:string data:DataRef[] pins:string[] idempotencyKey:string",
+    ),
+    ("DataRef", "id:uuid hash:hash"),
+    (
+        "MessageInOut",
+        "header:Header localNamespace:string hash:hash batch:uuid txid:uuid state:string confirmed:time \
+         rejectReason:string data:InlineData[] pins:string[] idempotencyKey:string",
+    ),
+    ("InlineData", "id:uuid hash:hash validator:string datatype:DatatypeRef value:any blob:BlobRef"),
+    ("MessageInput", "header:HeaderInput data:InlineData[] idempotencyKey:string"),
+    ("HeaderInput", "cid:uuid type:string txtype:string author:string key:string topics:string[] tag:string"),
+    ("DatatypeRef", "name:string version:string"),
+    ("BlobRef", "hash:hash size:int name:string path:string public:string"),
+    (
+        "Data",
+        "id:uuid validator:string namespace:string hash:hash created:time datatype:DatatypeRef value:any public:string \
+         blob:BlobRef",
+    ),
+    ("DataRefOrValue", "id:uuid hash:hash validator:string datatype:DatatypeRef value:any blob:BlobRef"),
+    ("PublishInput", "idempotencyKey:string"),
+    (
+        "Datatype",
+        "id:uuid message:uuid validator:string namespace:string name:string version:string hash:hash created:time value:any",
+    ),
+    ("DatatypeInput", "name:string version:string validator:string value:any"),
+    (
+        "Event",
+        "id:uuid sequence:int type:string namespace:string reference:uuid correlator:uuid tx:uuid topic:string created:time",
+    ),
+    (
+        "EnrichedEvent",
+        "id:uuid sequence:int type:string namespace:string reference:uuid correlator:uuid tx:uuid topic:string \
+         created:time blockchainEvent:BlockchainEvent datatype:Datatype identity:Identity message:Message \
+         operation:Operation transaction:Transaction",
+    ),
+    ("Transaction", "id:uuid namespace:string type:string created:time idempotencyKey:string blockchainIds:string[]"),
+    ("TransactionStatus", "status:string details:TransactionStatusDetails[]"),
+    (
+        "TransactionStatusDetails",
+        "type:string subtype:string status:string timestamp:time id:uuid error:string info:object",
+    ),
+    (
+        "Operation",
+        "id:uuid namespace:string tx:uuid type:string status:string plugin:string input:object output:object error:string \
+         created:time updated:time retry:uuid",
+    ),
+    (
+        "OperationWithDetail",
+        "id:uuid namespace:string tx:uuid type:string status:string plugin:string input:object output:object error:string \
+         created:time updated:time retry:uuid detail:any",
+    ),
+    (
+        "BlockchainEvent",
+        "id:uuid source:string namespace:string name:string listener:uuid protocolId:string output:object info:object \
+         timestamp:time tx:BlockchainTransactionRef",
+    ),
+    (
+        "BatchPersisted",
+        "id:uuid type:string namespace:string node:uuid group:hash created:time author:string key:string hash:hash \
+         manifest:any tx:TransactionRef confirmed:time",
+    ),
+    (
+        "Pin",
+        "sequence:int namespace:string masked:bool hash:hash batch:uuid batchHash:hash index:int dispatched:bool \
+         signer:string created:time",
+    ),
+    ("NextPin", "namespace:string context:hash identity:string hash:hash nonce:int"),
+    (
+        "Identity",
+        "id:uuid did:string type:string parent:uuid namespace:string name:string description:string profile:object \
+         messages:IdentityMessages created:time updated:time",
+    ),
+    (
+        "IdentityWithVerifiers",
+        "id:uuid did:string type:string parent:uuid namespace:string name:string description:string profile:object \
+         messages:IdentityMessages created:time updated:time verifiers:VerifierRef[]",
+    ),
+    ("IdentityMessages", "claim:uuid verification:uuid update:uuid"),
+    ("IdentityCreateDTO", "name:string type:string parent:string key:string description:string profile:object"),
+    ("IdentityUpdateDTO", "description:string profile:object"),
+    ("Verifier", "hash:hash identity:uuid type:string value:string namespace:string created:time"),
+    ("VerifierRef", "type:string value:string"),
+    ("DIDDocument", "@context:string[] id:string authentication:string[] verificationMethod:VerificationMethod[]"),
+    (
+        "VerificationMethod",
+        "id:string type:string controller:string blockchainAcountId:string mspIdentityString:string dataExchangePeerID:string",
+    ),
+    (
+        "Group",
+        "namespace:string localNamespace:string message:uuid name:string members:Member[] hash:hash created:time",
+    ),
+    ("Member", "identity:string node:uuid"),
+    (
+        "Subscription",
+        "id:uuid namespace:string name:string transport:string filter:SubscriptionFilter options:SubscriptionOptions \
+         ephemeral:bool created:time updated:time",
+    ),
+    (
+        "SubscriptionWithStatus",
+        "id:uuid namespace:string name:string transport:string filter:SubscriptionFilter options:SubscriptionOptions \
+         ephemeral:bool created:time updated:time status:SubscriptionStatus",
+    ),
+    ("SubscriptionStatus", "currentOffset:int"),
+    ("SubscriptionInput", "name:string transport:string filter:SubscriptionFilter options:SubscriptionOptions"),
+    (
+        "SubscriptionFilter",
+        "events:string topic:string message:MessageFilter transaction:TransactionFilter \
+         blockchainevent:BlockchainEventFilter",
+    ),
+    ("MessageFilter", "tag:string group:string author:string"),
+    ("TransactionFilter", "type:string"),
+    ("BlockchainEventFilter", "name:string listener:string"),
+    ("SubscriptionOptions", "firstEvent:string readAhead:int withData:bool batch:bool batchTimeout:string"),
+    ("WebSocketStatus", "enabled:bool connections:WebSocketConnection[]"),
+    ("WebSocketConnection", "id:uuid remoteAddress:string userAgent:string subscriptions:WebSocketStart[]"),
+    ("WebSocketStart", "startTime:time ephemeral:bool namespace:string name:string filter:SubscriptionFilter"),
+    ("Error", "error:string"),
+];
+
+/// All shapes as schemas by name.
+pub(super) fn all() -> Map<String, Value> {
+    let shape = |(name, fields): &(&str, &str)| ((*name).to_owned(), of_fields(name, fields));
+    SHAPES.iter().map(shape).collect()
+}
+
+/// A type by its words.
+pub(super) fn of(words: &str) -> Value {
+    if let Some(item) = words.strip_suffix("[]") {
+        return json!({ "type": "array", "items": of(item) });
+    }
+    match words {
+        "string" => json!({ "type": "string" }),
+        "uuid" => json!({ "type": "string", "format": "uuid" }),
+        "hash" => json!({ "type": "string", "format": "byte" }),
+        "time" => json!({ "type": "string", "format": "date-time" }),
+        "int" => json!({ "type": "integer", "format": "int64" }),
+        "number" => json!({ "type": "number", "format": "double" }),
+        "bool" => json!({ "type": "boolean" }),
+        "object" => json!({ "type": "object", "additionalProperties": true }),
+        "any" => json!({}),
+        name => json!({ "$ref": format!("#/components/schemas/{name}") }),
+    }
+}
+
+fn of_fields(name: &str, fields: &str) -> Value {
+    if name == "Value" {
+        return json!({});
+    }
+    let field = |field: &str| field.rsplit_once(':').map(|(name, words)| (name.to_owned(), of(words)));
+    let properties: Map<String, Value> = fields.split_whitespace().filter_map(field).collect();
+    json!({ "type": "object", "properties": properties })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routes;
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        let schemas = all();
+        let text = serde_json::to_string(&schemas).unwrap();
+        for part in text.split("#/components/schemas/").skip(1) {
+            let name = part.split('"').next().unwrap();
+            assert!(schemas.contains_key(name), "{name}");
+        }
+        for route in routes::API.routes() {
+            for words in [route.takes, route.gives].into_iter().flatten().filter(|words| *words != "Blob") {
+                assert!(schemas.contains_key(words.trim_end_matches("[]")), "{}: {words}", route.operation);
+            }
+        }
+    }
+}

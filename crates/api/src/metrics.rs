@@ -1,0 +1,95 @@
+//! Counters of requests, and how the namespaces do, in the text form of Prometheus.
+
+use std::time::Duration;
+
+use photinus_ports::health::Health;
+use prometheus::{Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
+
+use crate::namespaces::{Namespaces, State};
+
+/// What is counted.
+pub(crate) struct Metrics {
+    registry: Registry,
+    requests: IntCounterVec,
+    durations: HistogramVec,
+    broadcasts: IntCounterVec,
+    running: IntGaugeVec,
+    parts: IntGaugeVec,
+    faults: IntGaugeVec,
+    waiters: IntGaugeVec,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Result<Self, prometheus::Error> {
+        let gauge = |name, help, labels: &[&str]| IntGaugeVec::new(Opts::new(name, help), labels);
+        let metrics = Self {
+            registry: Registry::new(),
+            requests: IntCounterVec::new(
+                Opts::new("ff_apiserver_rest_requests_total", "Requests answered"),
+                &["route", "method", "code"],
+            )?,
+            durations: HistogramVec::new(
+                HistogramOpts::new("ff_apiserver_rest_request_duration_seconds", "Time until a request was answered"),
+                &["route", "method"],
+            )?,
+            broadcasts: IntCounterVec::new(
+                Opts::new("ff_broadcast_submitted_total", "Broadcasts taken from applications"),
+                &["ns"],
+            )?,
+            running: gauge("photinus_namespace_running", "1 when the namespace takes requests", &["ns"])?,
+            parts: gauge("photinus_namespace_part_up", "1 when a part of the namespace answers", &["ns", "part"])?,
+            faults: gauge("photinus_namespace_task_failures", "Times that a task failed", &["ns", "task"])?,
+            waiters: gauge("photinus_namespace_waiters", "Callers that wait for confirmations", &["ns"])?,
+        };
+        metrics.registry.register(Box::new(metrics.requests.clone()))?;
+        metrics.registry.register(Box::new(metrics.durations.clone()))?;
+        metrics.registry.register(Box::new(metrics.broadcasts.clone()))?;
+        for gauge in [&metrics.running, &metrics.parts, &metrics.faults, &metrics.waiters] {
+            metrics.registry.register(Box::new(gauge.clone()))?;
+        }
+        Ok(metrics)
+    }
+
+    /// Counts a request. `route` is empty for requests that match none, so that strangers cannot make labels.
+    pub(crate) fn request(&self, route: &str, method: &str, code: u16, took: Duration) {
+        let method = if route.is_empty() { "" } else { method };
+        self.requests.with_label_values(&[route, method, &code.to_string()]).inc();
+        self.durations.with_label_values(&[route, method]).observe(took.as_secs_f64());
+    }
+
+    /// Counts a broadcast.
+    pub(crate) fn broadcast(&self, namespace: &str) {
+        self.broadcasts.with_label_values(&[namespace]).inc();
+    }
+
+    /// Everything as text. Reads memory alone.
+    pub(crate) fn text(&self, namespaces: &Namespaces) -> Result<Vec<u8>, prometheus::Error> {
+        for gauge in [&self.running, &self.parts, &self.faults, &self.waiters] {
+            gauge.reset();
+        }
+        for (name, state) in namespaces.all() {
+            let State::Running(namespace) = state else {
+                self.running.with_label_values(&[&name]).set(0);
+                continue;
+            };
+            self.running.with_label_values(&[&name]).set(1);
+            let vitals = namespace.vitals();
+            let parts = [
+                ("blockchain", &vitals.blockchain),
+                ("sharedstorage", &vitals.storage),
+                ("dataexchange", &vitals.exchange),
+            ];
+            for (part, health) in parts {
+                self.parts.with_label_values(&[name.as_str(), part]).set(i64::from(*health == Health::Up));
+            }
+            for fault in &vitals.faults {
+                let failures = i64::try_from(fault.failures).unwrap_or(i64::MAX);
+                self.faults.with_label_values(&[name.as_str(), &fault.name]).set(failures);
+            }
+            self.waiters.with_label_values(&[&name]).set(i64::try_from(vitals.waiters).unwrap_or(i64::MAX));
+        }
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(text)
+    }
+}

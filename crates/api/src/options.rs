@@ -1,0 +1,128 @@
+//! How the API is served: plain values with documented defaults and units.
+
+use std::time::Duration;
+
+use photinus_query::rest;
+
+/// Everything that the API's listeners are told.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where applications connect. Default 127.0.0.1:5000.
+    pub http: Listener,
+    /// Where other machines administrate the node; absent by default.
+    pub spi: Option<Listener>,
+    /// Where metrics and `/livez` are read; absent by default.
+    pub monitoring: Option<Monitoring>,
+    /// What browsers may do from other origins; `None` is nothing. Default: everything.
+    pub cors: Option<Cors>,
+    /// Bounds of what requests may ask for.
+    pub limits: Limits,
+    /// A request header whose value replaces the public URL in links.
+    pub dynamic_public_url_header: Option<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            http: Listener::new("127.0.0.1", 5000),
+            spi: None,
+            monitoring: None,
+            cors: Some(Cors::default()),
+            limits: Limits::default(),
+            dynamic_public_url_header: None,
+        }
+    }
+}
+
+/// A TCP port that serves HTTP.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// Address or host name to listen on.
+    pub address: String,
+    /// Port; 0 takes a free one.
+    pub port: u16,
+    /// The URL that others use, for links, without a slash at the end. Default: from address and port.
+    pub public_url: Option<String>,
+    /// How long a stop waits for requests in progress. Default 10 s.
+    pub shutdown_timeout: Duration,
+}
+
+impl Listener {
+    /// A listener with defaults for everything else.
+    #[must_use]
+    pub fn new(address: impl Into<String>, port: u16) -> Self {
+        Self { address: address.into(), port, public_url: None, shutdown_timeout: Duration::from_secs(10) }
+    }
+}
+
+/// Where metrics and `/livez` are read.
+#[derive(Clone, Debug)]
+pub struct Monitoring {
+    /// Its port.
+    pub listener: Listener,
+    /// Path of the metrics. FireFly's is `/metrics`.
+    pub metrics_path: String,
+}
+
+/// What browsers may do from other origins.
+#[derive(Clone, Debug)]
+pub struct Cors {
+    /// Origins; `*` is any. Default any.
+    pub origins: Vec<String>,
+    /// Methods. Default GET, POST, PUT, PATCH, DELETE.
+    pub methods: Vec<String>,
+    /// Request headers; `*` is any. Default any.
+    pub headers: Vec<String>,
+    /// Whether cookies and authorisation may be sent. Default yes.
+    pub credentials: bool,
+    /// How long a browser may remember the answer. Default 600 s.
+    pub max_age: Duration,
+}
+
+impl Default for Cors {
+    fn default() -> Self {
+        Self {
+            origins: vec!["*".to_owned()],
+            methods: ["GET", "POST", "PUT", "PATCH", "DELETE"].map(str::to_owned).to_vec(),
+            headers: vec!["*".to_owned()],
+            credentials: true,
+            max_age: Duration::from_secs(600),
+        }
+    }
+}
+
+/// Bounds of requests.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Entries of a listing: default, and the most that may be asked for or skipped.
+    pub listing: rest::Limits,
+    /// How long a request may take when it does not say. Default 120 s.
+    pub request_timeout: Duration,
+    /// How long a request may ask to take. Default 10 min.
+    pub request_max_timeout: Duration,
+    /// Bytes of a JSON body. Default 4 MiB: a message of the largest size, with room for escapes.
+    pub json_size: usize,
+    /// Bytes of one form field of an upload that is not the file. Default 1 MiB.
+    pub field_size: usize,
+    /// How long a client may take for its request's head, and between two pieces of a body. Default 15 s.
+    pub read_timeout: Duration,
+    /// Requests at the same time; more are told to come back later. Default 20 000.
+    pub requests: usize,
+    /// Connections at the same time; more wait to be accepted. Default 20 000.
+    pub connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            listing: rest::Limits::default(),
+            request_timeout: Duration::from_secs(120),
+            request_max_timeout: Duration::from_secs(600),
+            json_size: 4 << 20,
+            field_size: 1 << 20,
+            read_timeout: Duration::from_secs(15),
+            requests: 20_000,
+            connections: 20_000,
+        }
+    }
+}

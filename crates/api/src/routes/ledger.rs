@@ -1,0 +1,134 @@
+//! What happened on the ledger and on the way to it: `/batches`, `/pins`, `/nextpins`, `/transactions`, `/operations` and
+//! `/blockchainevents`
+
+use http::StatusCode;
+use photinus_model::{
+    batch, blockchain_event::BlockchainEvent, nextpin::NextPin, operation::Operation, pin::Pin,
+    transaction::Transaction,
+};
+use photinus_query::collection;
+use photinus_store::Page;
+use serde::Serialize;
+
+use super::EmptyInput;
+use crate::{
+    failure::Failure,
+    reply::{self, Answer, found, json, ok},
+    request::Request,
+    route::{Parameter, Route},
+};
+
+const FETCH: &[Parameter] = &[Parameter { name: "fetchstatus", about: "Show what the ledger's adapter knows of it" }];
+
+pub(super) static ROUTES: &[Route] = &[
+    Route::get("batches", "getBatches", |r| Box::pin(batches(r))).lists(&collection::BATCHES).gives("BatchPersisted[]"),
+    Route::get("batches/{batchid}", "getBatchByID", |r| Box::pin(one_batch(r))).gives("BatchPersisted"),
+    Route::get("pins", "getPins", |r| Box::pin(pins(r))).lists(&collection::PINS).gives("Pin[]"),
+    Route::get("nextpins", "getNextPins", |r| Box::pin(nextpins(r))).lists(&collection::NEXTPINS).gives("NextPin[]"),
+    Route::get("transactions", "getTxns", |r| Box::pin(transactions(r)))
+        .lists(&collection::TRANSACTIONS)
+        .gives("Transaction[]"),
+    Route::get("transactions/{txnid}", "getTxnByID", |r| Box::pin(transaction(r))).gives("Transaction"),
+    Route::get("transactions/{txnid}/status", "getTxnStatus", |r| Box::pin(transaction_status(r)))
+        .gives("TransactionStatus"),
+    Route::get("transactions/{txnid}/operations", "getTxnOps", |r| Box::pin(transaction_operations(r)))
+        .gives("Operation[]"),
+    Route::get("transactions/{txnid}/blockchainevents", "getTxnBlockchainEvents", |r| Box::pin(transaction_events(r)))
+        .gives("BlockchainEvent[]"),
+    Route::get("operations", "getOps", |r| Box::pin(operations(r))).lists(&collection::OPERATIONS).gives("Operation[]"),
+    Route::get("operations/{opid}", "getOpByID", |r| Box::pin(operation(r))).with(FETCH).gives("OperationWithDetail"),
+    Route::post("operations/{opid}/retry", "postOpRetry", |r| Box::pin(retry(r)))
+        .status(202)
+        .takes("Empty")
+        .gives("Operation"),
+    Route::get("blockchainevents", "getBlockchainEvents", |r| Box::pin(blockchain_events(r)))
+        .lists(&collection::BLOCKCHAIN_EVENTS)
+        .gives("BlockchainEvent[]"),
+    Route::get("blockchainevents/{id}", "getBlockchainEventByID", |r| Box::pin(blockchain_event(r)))
+        .gives("BlockchainEvent"),
+];
+
+/// An operation with what the adapter knows of it.
+#[derive(Serialize)]
+struct WithDetail {
+    #[serde(flatten)]
+    operation: Operation,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<serde_json::Value>,
+}
+
+async fn batches(request: Request) -> Answer {
+    let page: Page<batch::Record> = request.read()?.find(&request.listing()?).await?;
+    reply::page(&page)
+}
+
+async fn one_batch(request: Request) -> Answer {
+    let id = request.id("batchid")?;
+    found(request.read()?.batch(id).await?)
+}
+
+async fn pins(request: Request) -> Answer {
+    let page: Page<Pin> = request.read()?.find(&request.listing()?).await?;
+    reply::page(&page)
+}
+
+async fn nextpins(request: Request) -> Answer {
+    let page: Page<NextPin> = request.read()?.find(&request.listing()?).await?;
+    reply::page(&page)
+}
+
+async fn transactions(request: Request) -> Answer {
+    let page: Page<Transaction> = request.read()?.find(&request.listing()?).await?;
+    reply::page(&page)
+}
+
+async fn transaction(request: Request) -> Answer {
+    let id = request.id("txnid")?;
+    found(request.read()?.transaction(id).await?)
+}
+
+async fn transaction_status(request: Request) -> Answer {
+    let id = request.id("txnid")?;
+    ok(&request.namespace()?.transaction_status(id).await?)
+}
+
+async fn transaction_operations(request: Request) -> Answer {
+    let id = request.id("txnid")?;
+    ok(&request.read()?.operations_of(id).await?)
+}
+
+async fn transaction_events(request: Request) -> Answer {
+    let id = request.id("txnid")?;
+    ok(&request.read()?.blockchain_events_of(id).await?)
+}
+
+async fn operations(request: Request) -> Answer {
+    let page: Page<Operation> = request.read()?.find(&request.listing()?).await?;
+    reply::page(&page)
+}
+
+async fn operation(request: Request) -> Answer {
+    let id = request.id("opid")?;
+    if request.flag("fetchstatus") {
+        let (operation, detail) = request.namespace()?.operation_detail(id).await?;
+        return ok(&WithDetail { operation, detail });
+    }
+    let operation = request.read()?.operation(id).await?.ok_or_else(Failure::absent)?;
+    ok(&WithDetail { operation, detail: None })
+}
+
+async fn retry(mut request: Request) -> Answer {
+    let id = request.id("opid")?;
+    let EmptyInput {} = request.json_or_default().await?;
+    json(StatusCode::ACCEPTED, &request.namespace()?.retry_operation(id).await?)
+}
+
+async fn blockchain_events(request: Request) -> Answer {
+    let page: Page<BlockchainEvent> = request.read()?.find(&request.listing()?).await?;
+    reply::page(&page)
+}
+
+async fn blockchain_event(request: Request) -> Answer {
+    let id = request.id("id")?;
+    found(request.read()?.blockchain_event(id).await?)
+}

@@ -1,0 +1,226 @@
+//! The listeners: accepting connections, serving them, and stopping in order.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::Router;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    dispatch,
+    metrics::Metrics,
+    monitoring,
+    namespaces::Namespaces,
+    options::{self, Listener, Options},
+};
+
+/// Why a listener could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address is taken, or not this machine's.
+    #[error("cannot listen on {address}:{port}: {error}")]
+    Listen {
+        /// The address.
+        address: String,
+        /// The port.
+        port: u16,
+        /// What the operating system said.
+        error: std::io::Error,
+    },
+    /// A setting for other origins that no header can carry.
+    #[error("'{0}' cannot be used for cors")]
+    Cors(String),
+    /// The metrics could not be set up.
+    #[error("metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+}
+
+/// What every request can reach.
+pub(crate) struct Shared {
+    pub(crate) options: Options,
+    pub(crate) namespaces: Namespaces,
+    /// URL of the API's listener, without a slash at the end.
+    pub(crate) base_url: String,
+    pub(crate) metrics: Metrics,
+    /// Room for requests.
+    pub(crate) room: Arc<Semaphore>,
+    /// The open WebSockets.
+    pub(crate) connections: crate::ws::Connections,
+}
+
+/// The API of a node.
+#[derive(Debug)]
+pub struct Server;
+
+/// A running API.
+#[derive(Debug)]
+pub struct Handle {
+    /// Where it listens.
+    pub addresses: Addresses,
+    stopping: CancellationToken,
+    tracker: TaskTracker,
+    patience: Duration,
+}
+
+/// Where the API listens.
+#[derive(Clone, Copy, Debug)]
+pub struct Addresses {
+    /// Applications.
+    pub http: SocketAddr,
+    /// Administration, when it is on.
+    pub spi: Option<SocketAddr>,
+    /// Metrics, when they are on.
+    pub monitoring: Option<SocketAddr>,
+}
+
+impl Server {
+    /// Opens the listeners and serves the namespaces. Must be called within a Tokio runtime.
+    ///
+    /// # Errors
+    /// When a listener cannot be opened. Nothing runs then.
+    pub async fn start(options: Options, namespaces: Namespaces) -> Result<Handle, Error> {
+        let http = bind(&options.http).await?;
+        let spi = match &options.spi {
+            Some(listener) => Some(bind(listener).await?),
+            None => None,
+        };
+        let monitoring = match &options.monitoring {
+            Some(monitoring) => Some(bind(&monitoring.listener).await?),
+            None => None,
+        };
+        let addresses = Addresses {
+            http: http.1,
+            spi: spi.as_ref().map(|(_, address)| *address),
+            monitoring: monitoring.as_ref().map(|(_, address)| *address),
+        };
+        let base_url = options.http.public_url.clone().unwrap_or_else(|| format!("http://{}", addresses.http));
+        let (stopping, tracker) = (CancellationToken::new(), TaskTracker::new());
+        let cors = options.cors.as_ref().map(dispatch::cors).transpose()?;
+        let shared = Arc::new(Shared {
+            namespaces,
+            base_url,
+            metrics: Metrics::new()?,
+            room: Arc::new(Semaphore::new(options.limits.requests.min(Semaphore::MAX_PERMITS))),
+            connections: crate::ws::Connections::default(),
+            options,
+        });
+        let serve = |listener: TcpListener, router: Router| {
+            let listening = Listening {
+                router,
+                limits: shared.options.limits.clone(),
+                stopping: stopping.clone(),
+                tracker: tracker.clone(),
+            };
+            tracker.spawn(listening.accept(listener));
+        };
+        serve(http.0, dispatch::api(&shared, cors, &stopping));
+        if let Some((listener, _)) = spi {
+            serve(listener, dispatch::spi(&shared));
+        }
+        if let Some((listener, _)) = monitoring {
+            serve(listener, monitoring::router(&shared));
+        }
+        tracker.close();
+        let patience = shared.options.http.shutdown_timeout;
+        Ok(Handle { addresses, stopping, tracker, patience })
+    }
+}
+
+impl Handle {
+    /// Takes no more connections, lets requests in progress end, and closes. Bounded by the listener's `shutdown_timeout`.
+    pub async fn stop(self) {
+        self.stopping.cancel();
+        if tokio::time::timeout(self.patience, self.tracker.wait()).await.is_err() {
+            tracing::warn!(open = self.tracker.len(), "some requests were cut off");
+        }
+    }
+}
+
+async fn bind(listener: &Listener) -> Result<(TcpListener, SocketAddr), Error> {
+    let failed = |error| Error::Listen { address: listener.address.clone(), port: listener.port, error };
+    let bound = TcpListener::bind((listener.address.as_str(), listener.port)).await.map_err(failed)?;
+    let address = bound.local_addr().map_err(failed)?;
+    Ok((bound, address))
+}
+
+/// One open port.
+struct Listening {
+    router: Router,
+    limits: options::Limits,
+    stopping: CancellationToken,
+    tracker: TaskTracker,
+}
+
+/// Pause after the operating system refused a connection, so that a lack of file handles is not met with full speed.
+const REFUSED: Duration = Duration::from_millis(50);
+
+/// Most bytes of a request's head.
+const HEAD: usize = 64 << 10;
+
+impl Listening {
+    async fn accept(self, listener: TcpListener) {
+        let room = Arc::new(Semaphore::new(self.limits.connections.min(Semaphore::MAX_PERMITS)));
+        loop {
+            let permit = tokio::select! {
+                () = self.stopping.cancelled() => return,
+                permit = Arc::clone(&room).acquire_owned() => permit,
+            };
+            let accepted = tokio::select! {
+                () = self.stopping.cancelled() => return,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    let serving = self.serve(stream, peer);
+                    self.tracker.spawn(async move {
+                        serving.await;
+                        drop(permit);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(REFUSED).await;
+                }
+            }
+        }
+    }
+
+    fn serve(&self, stream: TcpStream, peer: SocketAddr) -> impl Future<Output = ()> + Send + use<> {
+        let router = self.router.clone().layer(axum::Extension(axum::extract::ConnectInfo(peer)));
+        let stopping = self.stopping.clone();
+        let mut builder = auto::Builder::new(TokioExecutor::new());
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(self.limits.read_timeout).max_buf_size(HEAD);
+        builder.http2().timer(TokioTimer::new()).max_header_list_size(64 << 10);
+        async move {
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%peer, %error, "connection without TCP_NODELAY");
+            }
+            let connection =
+                builder.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(router));
+            tokio::pin!(connection);
+            let mut told = false;
+            loop {
+                tokio::select! {
+                    ended = &mut connection => {
+                        if let Err(error) = ended {
+                            tracing::debug!(%peer, error, "connection ended");
+                        }
+                        return;
+                    }
+                    () = stopping.cancelled(), if !told => {
+                        told = true;
+                        connection.as_mut().graceful_shutdown();
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The command line as types.
+
+use std::{net::IpAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::output::Format;
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 not running, 4 members disagree.\n\
+                          Data goes to standard output, everything else to standard error.";
+
+/// A multiparty node: members who need not trust each other exchange messages and see them in the same order.
+#[derive(Debug, Parser)]
+#[command(name = "photinus", version, after_help = EXIT_CODES, propagate_version = false)]
+pub struct Photinus {
+    /// How data is printed.
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        value_name = "text|json"
+    )]
+    pub output: Format,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a node.
+    Start(Start),
+    /// Run an Ethereum chain for development.
+    Chain(Chain),
+    /// Run a local network: one process for each member.
+    #[command(subcommand)]
+    Network(Network),
+    /// Deploy the multiparty contract to a chain.
+    Deploy(Deploy),
+    /// Play a bill of lading between three members.
+    Demo(Demo),
+    /// Measure a local network that is made for it, beside the goals.
+    Bench(Bench),
+    /// Print the version.
+    Version,
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Run a node.
+#[derive(Debug, Args)]
+pub struct Start {
+    /// Configuration in FireFly's format. Without it: one member with a chain of its own.
+    #[arg(short, long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Where a member without a configuration file keeps everything.
+    #[arg(long, value_name = "DIR", default_value = "photinus-data", conflicts_with = "file")]
+    pub dir: PathBuf,
+}
+
+/// Run an Ethereum chain for development.
+#[derive(Debug, Args)]
+pub struct Chain {
+    /// Address to listen on. Whoever reaches it can use the development accounts.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub host: IpAddr,
+    /// Port of JSON-RPC over HTTP and WebSocket; 0 takes a free one.
+    #[arg(long, default_value_t = 8545)]
+    pub port: u16,
+    /// Where the chain is kept. Without it, it ends with the process.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Id of the chain.
+    #[arg(long, value_name = "ID", default_value_t = 31_337)]
+    pub chain_id: u64,
+    /// Milliseconds between blocks. Without it, a transaction makes a block at once.
+    #[arg(long, value_name = "MS")]
+    pub block_time: Option<u64>,
+    /// Number of funded development accounts.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub accounts: u32,
+}
+
+/// Run a local network.
+#[derive(Debug, Subcommand)]
+pub enum Network {
+    /// Make a network, or start the one that is there.
+    Up(Up),
+    /// Stop a network. Its data stays.
+    Down(Folder),
+    /// Show what runs.
+    Status(Folder),
+    /// Stop a network, forget its data and start it anew.
+    Reset(Reset),
+}
+
+/// The folder of a network.
+#[derive(Debug, Args)]
+pub struct Folder {
+    /// The network's folder.
+    #[arg(long, value_name = "DIR", default_value = "photinus-network")]
+    pub dir: PathBuf,
+}
+
+/// Make or start a network.
+#[derive(Debug, Args)]
+pub struct Up {
+    /// The network's folder.
+    #[command(flatten)]
+    pub folder: Folder,
+    /// Number of members of a new network, 2 unless given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=50))]
+    pub members: Option<u16>,
+    /// JSON-RPC address of an Ethereum chain to use in place of the embedded one.
+    #[arg(long, value_name = "URL")]
+    pub chain: Option<String>,
+    /// PostgreSQL server in which each member gets a database, in place of SQLite.
+    #[arg(long, value_name = "URL")]
+    pub database: Option<String>,
+    /// Stay, and stop the network on Ctrl-C.
+    #[arg(long)]
+    pub foreground: bool,
+}
+
+/// Start a network anew.
+#[derive(Debug, Args)]
+pub struct Reset {
+    /// The network's folder.
+    #[command(flatten)]
+    pub folder: Folder,
+    /// Do not ask.
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+/// Deploy the multiparty contract.
+#[derive(Debug, Args)]
+pub struct Deploy {
+    /// JSON-RPC address of the chain.
+    #[arg(value_name = "URL")]
+    pub chain: String,
+    /// File with the private key that pays, as 64 hexadecimal digits. Without it: the first well-known development key.
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+}
+
+/// Play a bill of lading.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// End after the play. Fails unless all members saw the same.
+    #[arg(long)]
+    pub once: bool,
+    /// Folder of the network. Without it: a temporary one, which is removed at the end.
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
+/// Measure a local network.
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// Seconds of load for each figure.
+    #[arg(long, default_value_t = 8.0)]
+    pub seconds: f64,
+    /// PostgreSQL server in which each member gets a database, in place of SQLite.
+    #[arg(long, value_name = "URL")]
+    pub database: Option<String>,
+}

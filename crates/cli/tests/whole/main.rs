@@ -1,0 +1,7 @@
+//! Whole networks of real processes: used through the FireFly SDK, and killed under load.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod chain;
+mod members;
+mod sdk;
+mod torture;

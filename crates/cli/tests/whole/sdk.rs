@@ -1,0 +1,23 @@
+//! The FireFly SDK from npm, unchanged, against two members.
+
+use std::process::Command;
+
+use crate::{chain::packages, members::Members};
+
+#[test]
+fn the_firefly_sdk_works_unchanged() {
+    let members = Members::up(2, &[]);
+    let output = Command::new("node")
+        .arg("sdk-check.mjs")
+        .args(&members.urls)
+        .current_dir(packages())
+        .output()
+        .expect("node is installed, and `npm ci` was run in tests/npm");
+    assert!(
+        output.status.success(),
+        "{}{}\n{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+        members.logs()
+    );
+}

@@ -1,0 +1,355 @@
+//! The one task that takes facts in and commits what they come to.
+//!
+//! It drains its inbox, runs the machine over everything that is there, and commits once: machine rows, message states,
+//! definitions, pins, events and the ledger cursor together. Whoever handed a fact over is answered after the commit.
+//! When a commit fails, or the store does not answer, the facts are taken again from the start; they are idempotent.
+
+use std::{collections::HashMap, sync::Arc};
+
+use photinus_model::{JsonText, Uuid, blockchain_event, event, transaction};
+use photinus_ports::blockchain::{Delivery, Log};
+use photinus_sequencing::{
+    Fact,
+    facts::{DataKey, Source, content},
+    rows::Question,
+};
+use photinus_store::Change;
+use tokio::sync::mpsc;
+
+use super::{
+    apply, content as contents, cursor, fetches,
+    group::{After, FetchBlob, Group},
+    inbox::{Content, Entry, Job},
+    ledger::{self, Meaning},
+    machine::{Judge, Machine},
+};
+use crate::{core::Core, data::schema::Schema};
+
+/// Messages and pins that one commit takes at most, beyond which the next job waits for the next commit.
+const GROUP: usize = 2_000;
+
+/// Why a group could not be committed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    #[error(transparent)]
+    Machine(#[from] super::machine::Error),
+    #[error(transparent)]
+    Apply(#[from] apply::Error),
+    #[error(transparent)]
+    Store(#[from] photinus_store::Error),
+    #[error("failed to write a record: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// The aggregator of a namespace.
+pub(super) struct Driver {
+    core: Arc<Core>,
+    machine: Machine,
+    /// How far each contract's logs are taken. Loaded once, then what was committed.
+    cursors: HashMap<u32, cursor::Taken>,
+}
+
+impl Driver {
+    pub(super) fn new(core: Arc<Core>, machine: Machine) -> Self {
+        Self { core, machine, cursors: HashMap::new() }
+    }
+
+    /// Works until the namespace stops. Entries that were not committed by then are dropped; their senders learn of it.
+    pub(super) async fn run(mut self, inbox: &mut mpsc::Receiver<Entry>) {
+        // Work that an earlier run left over goes on before anything new.
+        if !self.until_committed(&mut Vec::new()).await {
+            return;
+        }
+        let stopping = self.core.tasks.stopping().clone();
+        loop {
+            let first = tokio::select! {
+                biased;
+                () = stopping.cancelled() => return,
+                entry = inbox.recv() => match entry {
+                    Some(entry) => entry,
+                    None => return,
+                },
+            };
+            let mut weight = first.job.weight();
+            let mut entries = vec![first];
+            while weight < GROUP
+                && let Ok(entry) = inbox.try_recv()
+            {
+                weight += entry.job.weight();
+                entries.push(entry);
+            }
+            if !self.until_committed(&mut entries).await {
+                return;
+            }
+        }
+    }
+
+    /// Takes the entries until they are committed. `false` when the namespace stops first.
+    async fn until_committed(&mut self, entries: &mut Vec<Entry>) -> bool {
+        let mut backoff = self.core.tasks.backoff(self.core.options.retry);
+        loop {
+            match self.take(entries).await {
+                Ok(()) => {
+                    self.core.aggregation.committed();
+                    break;
+                }
+                Err(error) => {
+                    tracing::error!(namespace = self.core.name(), %error, "facts could not be committed, taking them again");
+                    self.core.aggregation.failed(&error);
+                    self.machine.reset();
+                    self.cursors.clear();
+                    if !self.core.tasks.pause(backoff.advance()).await {
+                        return false;
+                    }
+                }
+            }
+        }
+        for entry in entries.drain(..) {
+            if let Some(durable) = entry.durable {
+                // Whoever waited may be gone by now; the fact is durable all the same.
+                let _ = durable.send(());
+            }
+        }
+        true
+    }
+
+    async fn take(&mut self, entries: &[Entry]) -> Result<(), Error> {
+        let core = Arc::clone(&self.core);
+        let mut turn = Turn { driver: self, group: new_group(&core), core: &core, tx: None };
+        if entries.is_empty() {
+            turn.fact(&Fact::Continue).await?;
+        }
+        for entry in entries {
+            match &entry.job {
+                Job::Ledger(contract, version, delivery) => turn.delivery(*contract, *version, delivery).await?,
+                Job::Content(content, fetch) => {
+                    if let Some(key) = fetch {
+                        turn.group.push(fetches::forget(key.clone()));
+                    }
+                    turn.content(content).await?;
+                }
+                Job::Blob(blob, fetch) => {
+                    let hash = blob.hash;
+                    turn.group.push(Change::InsertBlob(blob.clone()));
+                    turn.group.push(fetches::forget(fetch.clone()));
+                    turn.fact(&Fact::BlobHeld(hash)).await?;
+                }
+            }
+        }
+        turn.commit().await
+    }
+}
+
+fn new_group(core: &Core) -> Group<'_> {
+    Group::new(core.name(), core.ports.clock.as_ref(), core.ports.ids.as_ref())
+}
+
+/// Facts on their way into one or more commits.
+struct Turn<'a> {
+    driver: &'a mut Driver,
+    group: Group<'a>,
+    core: &'a Arc<Core>,
+    /// The FireFly transaction of the log under way.
+    tx: Option<Uuid>,
+}
+
+impl Turn<'_> {
+    /// Runs the machine on a fact. A fact that sets more free than one commit should hold is committed in parts.
+    async fn fact(&mut self, fact: &Fact) -> Result<(), Error> {
+        let mut outcome = {
+            let judge = Values { core: self.core, group: &self.group };
+            self.driver.machine.step(fact, &judge).await?
+        };
+        loop {
+            for decision in std::mem::take(&mut outcome.decisions) {
+                apply::apply(self.core, &mut self.group, decision, self.tx).await?;
+            }
+            if !outcome.more {
+                return Ok(());
+            }
+            self.commit().await?;
+            let judge = Values { core: self.core, group: &self.group };
+            outcome = self.driver.machine.step(&Fact::Continue, &judge).await?;
+        }
+    }
+
+    async fn commit(&mut self) -> Result<(), Error> {
+        let group = std::mem::replace(&mut self.group, new_group(self.core));
+        let (mut changes, after) = group.finish();
+        for (key, value) in self.driver.machine.take_changes()? {
+            changes.push(match value {
+                Some(value) => Change::PutKv { space: crate::space::SEQUENCING, key, value },
+                None => Change::DeleteKv { space: crate::space::SEQUENCING, key },
+            });
+        }
+        if !changes.is_empty() {
+            self.core.store.submit(changes).await?;
+        }
+        self.driver.machine.settle();
+        follow(self.core, after);
+        Ok(())
+    }
+
+    async fn delivery(&mut self, contract: u32, version: u8, delivery: &Delivery) -> Result<(), Error> {
+        let mut taken = match self.driver.cursors.get(&contract) {
+            Some(taken) => taken.clone(),
+            None => cursor::load(self.core, contract).await?,
+        };
+        if let Some(block) = delivery.retracted_from {
+            tracing::warn!(namespace = self.core.name(), block, "the ledger withdrew blocks");
+            let from = photinus_sequencing::facts::Pos { block, tx: 0, log: 0 };
+            taken.retract(block);
+            self.fact(&Fact::Retracted(from)).await?;
+        }
+        for log in &delivery.logs {
+            if taken.covers(log.position) {
+                continue;
+            }
+            self.log(contract, version, log).await?;
+            taken.last = Some(log.position);
+        }
+        taken.cursor = Some(delivery.cursor.clone());
+        self.group.push(cursor::store(contract, &taken)?);
+        self.driver.cursors.insert(contract, taken);
+        Ok(())
+    }
+
+    async fn log(&mut self, contract: u32, version: u8, log: &Log) -> Result<(), Error> {
+        let network = &self.core.options.network_namespace;
+        match ledger::read(log, contract, version, network) {
+            Meaning::Nothing(why) => {
+                tracing::debug!(namespace = self.core.name(), position = %log.position.protocol_id(), why, "log ignored");
+            }
+            Meaning::Action(action) => {
+                self.record(log, transaction::Type::Unset, None)?;
+                self.fact(&Fact::Action(action)).await?;
+            }
+            Meaning::Pin(event, kind) => {
+                self.record(log, kind, Some(event.tx))?;
+                self.group.pinned(&event);
+                self.tx = Some(event.tx);
+                self.fact(&Fact::Pinned(event)).await?;
+                self.tx = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// The ledger event's record, its transaction's, and the event that tells of it.
+    fn record(&mut self, log: &Log, kind: transaction::Type, tx: Option<Uuid>) -> Result<(), Error> {
+        let chain_tx = log.transaction_hash.to_lowercase();
+        if let Some(id) = tx {
+            self.group.push(Change::KeepTransaction(transaction::Transaction {
+                id,
+                namespace: self.core.name().to_owned(),
+                kind: kind.clone(),
+                created: self.group.now,
+                idempotency_key: None,
+                blockchain_ids: vec![chain_tx.clone()],
+            }));
+        }
+        let id = self.group.id();
+        let record = blockchain_event::BlockchainEvent {
+            id,
+            source: self.core.ports.blockchain.plugin_type().to_owned(),
+            namespace: self.core.name().to_owned(),
+            name: log.name.clone(),
+            listener: None,
+            protocol_id: log.position.protocol_id(),
+            output: Some(JsonText::write(&log.output)?),
+            info: Some(JsonText::write(&log.info)?),
+            timestamp: log.timestamp,
+            tx: blockchain_event::TxRef { kind, id: tx, blockchain_id: chain_tx },
+        };
+        let topic = event::TOPIC_BATCH_PIN.to_owned();
+        let event = self.group.event(event::Type::BlockchainEventReceived, id, None, tx, topic);
+        self.group.push(Change::InsertBlockchainEvent { record, event: Some(event) });
+        Ok(())
+    }
+
+    async fn content(&mut self, content: &Content) -> Result<(), Error> {
+        let facts = match contents::facts(&content.batch, self.core.name()) {
+            Ok(facts) => facts,
+            Err(error) => {
+                tracing::error!(namespace = self.core.name(), batch = %content.batch.id, %error, "content refused");
+                return Ok(());
+            }
+        };
+        for data in &content.batch.payload.data {
+            if let (Some(hash), Some(value)) = (data.hash, &data.value) {
+                self.group.values.insert(DataKey { id: data.id, hash }, value.clone());
+            }
+        }
+        let own = content.source == Source::Own;
+        if !own {
+            let now = self.group.now;
+            contents::store(&mut self.group, content, now);
+        }
+        self.blobs(&facts, content, own).await?;
+        self.fact(&Fact::Content(Arc::new(facts), content.source.clone())).await
+    }
+
+    /// Tells the machine of the blobs that are held, and has the others fetched.
+    async fn blobs(&mut self, facts: &content::Content, content: &Content, own: bool) -> Result<(), Error> {
+        let wanted: Vec<_> = facts.messages.iter().flat_map(|message| &message.data).collect();
+        for data in wanted {
+            let Some(hash) = data.blob else { continue };
+            let held = own || !self.core.store.read(self.core.name()).blobs_by_hash(hash).await?.is_empty();
+            if held {
+                self.fact(&Fact::BlobHeld(hash)).await?;
+                continue;
+            }
+            let public = content.batch.payload.data.iter().find(|found| found.id == data.key.id);
+            let public = public.and_then(|data| data.blob.as_ref()).map(|blob| blob.public.clone()).unwrap_or_default();
+            if public.is_empty() {
+                continue;
+            }
+            let fetch = FetchBlob { data: data.key.id, hash, payload_ref: public, operation: self.group.id() };
+            fetches::begin_blob(self.core, &mut self.group, fetch, facts.tx)?;
+        }
+        Ok(())
+    }
+}
+
+/// What a commit sets going. A crash before it loses nothing: fetches are rows, and nodes are added again at the start.
+fn follow(core: &Arc<Core>, after: After) {
+    core.identities.apply(&after.identities, &after.verifiers);
+    for identity in after.identities {
+        super::nodes::introduce(core, identity);
+    }
+    for fetch in after.fetches {
+        fetches::spawn(core, fetch);
+    }
+    for fetch in after.blobs {
+        fetches::spawn_blob(core, fetch);
+    }
+    if let Some(contract) = after.ended {
+        core.multiparty.ended(contract);
+    }
+}
+
+/// Values of the group under way, or of the store.
+struct Values<'a> {
+    core: &'a Core,
+    group: &'a Group<'a>,
+}
+
+#[async_trait::async_trait]
+impl Judge for Values<'_> {
+    async fn conforms(&self, question: &Question) -> Result<bool, photinus_store::Error> {
+        let definition = apply::value(self.core, self.group, question.payload).await?;
+        let value = apply::value(self.core, self.group, question.data).await?;
+        let (Some(definition), Some(value)) = (definition, value) else { return Ok(false) };
+        let schema = match photinus_model::definition::received::parse(
+            photinus_model::tag::DEFINE_DATATYPE,
+            Some(&definition),
+        ) {
+            photinus_model::definition::received::Payload::Datatype(datatype) => datatype.value,
+            _ => None,
+        };
+        let Some(schema) = schema else { return Ok(false) };
+        // The definition was confirmed, so its schema compiled; one that does not is nobody's to satisfy.
+        let Ok(schema) = self.core.schemas.compile(&schema.hash(), schema.as_str()) else { return Ok(false) };
+        Ok(Schema::check(&schema, value.as_str()).is_ok())
+    }
+}

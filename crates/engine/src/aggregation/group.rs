@@ -1,0 +1,151 @@
+//! What one commit of the aggregator will hold, gathered fact by fact.
+
+use std::collections::{BTreeMap, HashMap};
+
+use photinus_model::{Hash, JsonText, Time, Uuid, event, identity::Identity, pin::Pin, verifier::Verifier};
+use photinus_ports::{clock::Clock, ids::Ids};
+use photinus_sequencing::facts::{BatchKey, DataKey, Event, Pos};
+use photinus_store::{Change, ChangeSet, change};
+
+/// A batch that shared storage should have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fetch {
+    pub(super) batch: BatchKey,
+    pub(super) payload_ref: String,
+    pub(super) operation: Uuid,
+}
+
+/// A blob that shared storage should have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct FetchBlob {
+    pub(super) data: Uuid,
+    pub(super) hash: Hash,
+    pub(super) payload_ref: String,
+    pub(super) operation: Uuid,
+}
+
+/// What follows a commit. None of it is needed for correctness: each is done again after a crash.
+#[derive(Default)]
+pub(super) struct After {
+    pub(super) fetches: Vec<Fetch>,
+    pub(super) blobs: Vec<FetchBlob>,
+    pub(super) identities: Vec<Identity>,
+    pub(super) verifiers: Vec<Verifier>,
+    /// The contract that ended, if one did.
+    pub(super) ended: Option<u32>,
+}
+
+/// A commit in the making.
+pub(super) struct Group<'a> {
+    namespace: &'a str,
+    ids: &'a dyn Ids,
+    /// The time of everything in the group.
+    pub(super) now: Time,
+    pub(super) changes: ChangeSet,
+    /// Values of the contents in this group, which the store does not have yet.
+    pub(super) values: HashMap<DataKey, JsonText>,
+    /// Identities changed in this group.
+    pub(super) identities: HashMap<String, Identity>,
+    /// Pins of events in this group; written at the end, so that those decided already are written once.
+    pins: BTreeMap<Pos, Vec<Pin>>,
+    pub(super) after: After,
+}
+
+impl<'a> Group<'a> {
+    pub(super) fn new(namespace: &'a str, clock: &dyn Clock, ids: &'a dyn Ids) -> Self {
+        Self {
+            namespace,
+            ids,
+            now: clock.now(),
+            changes: ChangeSet::new(namespace),
+            values: HashMap::new(),
+            identities: HashMap::new(),
+            pins: BTreeMap::new(),
+            after: After::default(),
+        }
+    }
+
+    pub(super) fn namespace(&self) -> &str {
+        self.namespace
+    }
+
+    /// A new id.
+    pub(super) fn id(&self) -> Uuid {
+        self.ids.next()
+    }
+
+    pub(super) fn push(&mut self, change: Change) {
+        self.changes.push(change);
+    }
+
+    /// An event of this group.
+    pub(super) fn event(
+        &self,
+        kind: event::Type,
+        reference: Uuid,
+        correlator: Option<Uuid>,
+        tx: Option<Uuid>,
+        topic: String,
+    ) -> event::Event {
+        event::Event {
+            id: self.ids.next(),
+            sequence: 0,
+            kind,
+            namespace: self.namespace.to_owned(),
+            reference: Some(reference),
+            correlator,
+            tx,
+            topic,
+            created: self.now,
+        }
+    }
+
+    /// The pins of an event that was just taken.
+    pub(super) fn pinned(&mut self, event: &Event) {
+        let pins = event.values.iter().zip(0..).map(|(hash, index)| Pin {
+            sequence: 0,
+            namespace: self.namespace.to_owned(),
+            masked: event.masked(),
+            hash: *hash,
+            batch: event.batch.id,
+            batch_hash: event.batch.hash,
+            index,
+            dispatched: false,
+            signer: event.signer.as_str().to_owned(),
+            created: self.now,
+        });
+        let pins = pins.collect();
+        self.pins.insert(event.pos, pins);
+    }
+
+    /// Values of an event of this group that order nothing.
+    pub(super) fn void(&mut self, pos: Pos, indexes: impl IntoIterator<Item = u32>) {
+        let Some(pins) = self.pins.get_mut(&pos) else { return };
+        for index in indexes {
+            if let Some(pin) = usize::try_from(index).ok().and_then(|index| pins.get_mut(index)) {
+                pin.dispatched = true;
+            }
+        }
+    }
+
+    /// Values of an event that nobody waits for any longer. `batch` finds those of earlier commits.
+    pub(super) fn dispatched(&mut self, pos: Pos, batch: BatchKey, indexes: impl IntoIterator<Item = u32>) {
+        if self.pins.contains_key(&pos) {
+            return self.void(pos, indexes);
+        }
+        self.push(Change::MarkPinsDispatched(change::Dispatched {
+            batch: batch.id,
+            batch_hash: batch.hash,
+            indexes: indexes.into_iter().map(i64::from).collect(),
+        }));
+    }
+
+    /// Everything to commit, and what follows.
+    pub(super) fn finish(mut self) -> (ChangeSet, After) {
+        let pins: Vec<Pin> = std::mem::take(&mut self.pins).into_values().flatten().collect();
+        if !pins.is_empty() {
+            self.changes.push(Change::InsertPins(pins));
+        }
+        (self.changes, self.after)
+    }
+}

@@ -1,0 +1,129 @@
+//! Runs the sequencing machine over rows that lie in the store.
+//!
+//! Between commits the overlay is a bounded cache: a namespace that has caught up decides broadcasts without a read. When a
+//! commit fails the overlay is thrown away, and the facts are given again.
+
+use photinus_sequencing::{
+    Fact, Outcome,
+    explain::Answer,
+    rows::{self, Need, Question, Rows},
+    rules::Rules,
+    {Step, step},
+};
+use photinus_store::Store;
+
+use crate::space;
+
+/// How many rows answer one question for the first row of a range: those behind it are usually wanted next.
+const READ_AHEAD: usize = 64;
+/// Rows kept in memory between commits.
+const CACHE: usize = 200_000;
+
+/// Why the machine could not take a fact.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The store cannot be read now.
+    #[error("failed to read the rows of the order: {0}")]
+    Store(#[from] photinus_store::Error),
+    /// The rows are broken. Reading them again does not help, but it is tried, and shown, until somebody acts.
+    #[error("the rows of the order are broken: {0}")]
+    Rows(#[from] rows::Error),
+}
+
+/// Says whether values conform to datatypes. The answer is a function of the two hashes in the question.
+#[async_trait::async_trait]
+pub(crate) trait Judge: Sync {
+    /// The answer, from the values of the group under way or from the store.
+    async fn conforms(&self, question: &Question) -> Result<bool, photinus_store::Error>;
+}
+
+/// The machine of one namespace.
+pub(crate) struct Machine {
+    namespace: String,
+    store: Store,
+    rules: Rules,
+    rows: Rows,
+}
+
+impl Machine {
+    /// A machine on the rows that the store holds of this namespace.
+    pub(crate) fn new(namespace: &str, store: Store, rules: Rules) -> Self {
+        Self { namespace: namespace.to_owned(), store, rules, rows: Rows::default() }
+    }
+
+    /// Takes one fact to its outcome. Changes gather until [`Machine::take_changes`].
+    pub(crate) async fn step(&mut self, fact: &Fact, judge: &dyn Judge) -> Result<Outcome, Error> {
+        loop {
+            match step(&mut self.rows, &self.rules, fact)? {
+                Step::Done(outcome) => return Ok(outcome),
+                Step::Need(needs) => {
+                    for need in needs {
+                        match need {
+                            Need::Schema(question) => {
+                                let conforms = judge.conforms(&question).await?;
+                                self.rows.answer(question, conforms);
+                            }
+                            need => self.load(need).await?,
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Answers a question about what is not decided. Changes nothing.
+    pub(crate) async fn ask<T>(
+        &mut self,
+        mut question: impl FnMut(&mut Rows) -> Result<Answer<T>, rows::Error>,
+    ) -> Result<T, Error> {
+        loop {
+            match question(&mut self.rows)? {
+                Answer::Is(answer) => return Ok(answer),
+                Answer::Need(needs) => {
+                    for need in needs {
+                        self.load(need).await?;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn load(&mut self, need: Need) -> Result<(), Error> {
+        match need {
+            Need::Get(key) => {
+                let found = self.store.kv_get(&self.namespace, space::SEQUENCING, &key).await?;
+                self.rows.load(key, found.as_deref())?;
+            }
+            Need::First { from, to } => {
+                let limit = READ_AHEAD + 1;
+                let found = self.store.kv_range(&self.namespace, space::SEQUENCING, &from, Some(&to), limit).await?;
+                // What was read is known up to the row behind the last one taken, or the whole range.
+                let end = if found.len() > READ_AHEAD { &found[READ_AHEAD].0 } else { &to };
+                let rows = found.iter().take(READ_AHEAD).map(|(key, bytes)| (key.clone(), bytes.as_slice()));
+                self.rows.load_range(&from, end, rows)?;
+            }
+            // Only a verdict asks for it, and whoever gives verdicts has a judge.
+            Need::Schema(_) => {}
+        }
+        Ok(())
+    }
+
+    /// What to write in one commit: keys and their new bytes, `None` for rows that are gone.
+    pub(crate) fn take_changes(&mut self) -> Result<Vec<rows::Change>, Error> {
+        Ok(self.rows.take_changes()?)
+    }
+
+    /// After a commit: bounds the memory.
+    pub(crate) fn settle(&mut self) {
+        if self.rows.len() > CACHE {
+            self.rows.evict(CACHE / 2);
+        } else {
+            self.rows.evict(CACHE);
+        }
+    }
+
+    /// After a failed commit or step: forgets everything that the store does not hold.
+    pub(crate) fn reset(&mut self) {
+        self.rows = Rows::default();
+    }
+}

@@ -1,0 +1,199 @@
+//! Contents and ledger facts in, decisions out.
+//!
+//! One task per namespace takes what the ledger, shared storage and this node's own batching report, runs the sequencing
+//! machine over it, and commits what follows: states of messages, definitions, pins, events. Around it are the fetches of
+//! contents that are missing, and the introduction of nodes to the data exchange.
+//!
+//! Deliberately not here: the rules of the order (crate `sequencing`) and what a batch must look like (crate `model`).
+
+mod apply;
+mod content;
+mod cursor;
+mod definition;
+mod driver;
+mod fetches;
+mod group;
+mod inbox;
+mod ledger;
+mod machine;
+mod nodes;
+pub mod waits;
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+pub(crate) use cursor::resume;
+pub(crate) use inbox::Content;
+use inbox::{Entry, Inbox, Job};
+use parking_lot::Mutex;
+use photinus_ports::blockchain::{Delivery, LedgerSink, Receipt, SinkClosed};
+use photinus_sequencing::{decision::Alarm, rules};
+use tokio::sync::{Semaphore, mpsc};
+
+use crate::{core::Core, operations};
+
+/// Why the aggregator could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// What was stored cannot be read.
+    #[error("failed to read the state of the ledger's order: {0}")]
+    Driver(String),
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] photinus_store::Error),
+}
+
+impl From<driver::Error> for Error {
+    fn from(error: driver::Error) -> Self {
+        Self::Driver(error.to_string())
+    }
+}
+
+/// Alarms kept for the status; older ones are in the log.
+const ALARMS: usize = 20;
+
+/// The way to the aggregator.
+pub(crate) struct Handle {
+    inbox: Inbox,
+    /// The other end, until the task has it.
+    receiver: Mutex<Option<mpsc::Receiver<Entry>>>,
+    downloads: Semaphore,
+    state: Mutex<State>,
+    refused: AtomicU64,
+}
+
+#[derive(Default)]
+struct State {
+    error: Option<String>,
+    alarms: VecDeque<Alarm>,
+}
+
+/// How the aggregator does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Facts that wait to be taken.
+    pub queued: usize,
+    /// What the last attempt to commit said, while it is being repeated.
+    pub error: Option<String>,
+    /// What an operator should look at, oldest first.
+    pub alarms: Vec<String>,
+    /// Contents that shared storage delivered and no member can use.
+    pub refused_contents: u64,
+}
+
+impl Handle {
+    /// A handle whose task is not running yet. At most `downloads` fetches run at the same time.
+    pub(crate) fn new(downloads: usize) -> Self {
+        let (inbox, receiver) = Inbox::new();
+        Self {
+            inbox,
+            receiver: Mutex::new(Some(receiver)),
+            downloads: Semaphore::new(downloads.max(1)),
+            state: Mutex::default(),
+            refused: AtomicU64::new(0),
+        }
+    }
+
+    /// Hands over a batch that this node sealed. Returns when the inbox has it.
+    pub(crate) async fn content(&self, content: Content) -> Result<(), SinkClosed> {
+        self.inbox.post(Job::Content(content, None)).await
+    }
+
+    /// How it does.
+    pub(crate) fn status(&self) -> Status {
+        let state = self.state.lock();
+        Status {
+            queued: self.inbox.len(),
+            error: state.error.clone(),
+            alarms: state.alarms.iter().map(|alarm| format!("{alarm:?}")).collect(),
+            refused_contents: self.refused.load(Ordering::Relaxed),
+        }
+    }
+
+    async fn take(&self, job: Job) -> Result<(), SinkClosed> {
+        self.inbox.deliver(job).await
+    }
+
+    fn downloads(&self) -> &Semaphore {
+        &self.downloads
+    }
+
+    fn raise(&self, alarm: Alarm) {
+        let mut state = self.state.lock();
+        if state.alarms.len() >= ALARMS {
+            state.alarms.pop_front();
+        }
+        state.alarms.push_back(alarm);
+    }
+
+    fn committed(&self) {
+        self.state.lock().error = None;
+    }
+
+    fn failed(&self, error: &driver::Error) {
+        self.state.lock().error = Some(error.to_string());
+    }
+
+    fn refused_content(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Starts the task, the fetches that a crash interrupted, and the introduction of known nodes.
+///
+/// # Errors
+/// When the store cannot be read.
+pub(crate) async fn start(core: &Arc<Core>) -> Result<(), Error> {
+    let Some(receiver) = core.aggregation.receiver.lock().take() else { return Ok(()) };
+    let receiver = Arc::new(tokio::sync::Mutex::new(receiver));
+    let owner = Arc::clone(core);
+    core.tasks.spawn("aggregator", move || {
+        let (core, receiver) = (Arc::clone(&owner), Arc::clone(&receiver));
+        async move {
+            let machine = machine::Machine::new(core.name(), core.store.clone(), rules(&core));
+            driver::Driver::new(core, machine).run(&mut *receiver.lock().await).await;
+            Ok::<(), std::convert::Infallible>(())
+        }
+    });
+    nodes::introduce_all(core).await?;
+    fetches::resume(core).await
+}
+
+fn rules(core: &Core) -> rules::Rules {
+    rules::Rules {
+        contracts: u32::try_from(core.options.contracts.len()).unwrap_or(u32::MAX),
+        legacy_namespace: (core.multiparty.version() < 2).then(|| core.options.network_namespace.clone()),
+        ..rules::Rules::default()
+    }
+}
+
+/// Where a contract's logs go.
+pub(crate) struct Sink {
+    core: Arc<Core>,
+    contract: u32,
+    version: u8,
+}
+
+impl Sink {
+    /// The sink of the contract with this index, of this version.
+    pub(crate) fn new(core: &Arc<Core>, contract: u32, version: u8) -> Self {
+        Self { core: Arc::clone(core), contract, version }
+    }
+}
+
+#[async_trait]
+impl LedgerSink for Sink {
+    async fn deliver(&self, delivery: Delivery) -> Result<(), SinkClosed> {
+        self.core.aggregation.take(Job::Ledger(self.contract, self.version, delivery)).await
+    }
+
+    async fn receipt(&self, receipt: Receipt) -> Result<(), SinkClosed> {
+        operations::receipt(&self.core, receipt).await
+    }
+}

@@ -1,0 +1,205 @@
+//! One author's batches, one after the other.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use photinus_model::{Uuid, message::State as MessageState};
+use photinus_sequencing::facts::Source;
+use photinus_store as store;
+use tokio::time::Instant;
+
+use super::{
+    Bounds, DISPATCHER, dispatch,
+    queue::{Queue, Work},
+    recover,
+    seal::{self, Outbound},
+    status::{self, Totals},
+};
+use crate::{aggregation, core::Core, messaging::Sealed};
+
+/// The state of one author's processor.
+pub(super) struct Processor {
+    author: String,
+    pub(super) queue: Queue,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The batch on its way, kept so that a restart of the task sends this one and not another.
+    current: Option<Arc<Outbound>>,
+    status: status::Status,
+    totals: Totals,
+}
+
+impl Processor {
+    pub(super) fn new(author: &str, limit: usize) -> Self {
+        Self { author: author.to_owned(), queue: Queue::new(limit), state: Mutex::default() }
+    }
+
+    pub(super) fn author(&self) -> &str {
+        &self.author
+    }
+
+    /// How it does.
+    pub(super) fn report(&self) -> status::Processor {
+        let state = self.state.lock();
+        let mut status = state.status.clone();
+        state.totals.fill(&mut status);
+        status::Processor { dispatcher: DISPATCHER, name: format!("{}|", self.author), status }
+    }
+
+    /// Notes a failed attempt, for operators.
+    pub(super) fn failed(&self, core: &Core, error: &str) {
+        tracing::warn!(namespace = core.name(), author = %self.author, error, "batch is tried again");
+        let mut state = self.state.lock();
+        state.status.blocked = true;
+        state.status.total_errors += 1;
+        state.status.last_flush_error = Some(error.to_owned());
+        state.status.last_flush_error_time = Some(core.ports.clock.now());
+    }
+
+    fn begin(&self, core: &Core, batch: Option<&Arc<Outbound>>) {
+        let mut state = self.state.lock();
+        state.current = batch.map(Arc::clone);
+        state.status.flushing = batch.map(|outbound| outbound.batch.id);
+        state.status.last_flush_start_time = Some(core.ports.clock.now());
+    }
+
+    fn end(&self, outbound: &Outbound, bytes: usize, since: Instant) {
+        let payload = &outbound.batch.payload;
+        let mut state = self.state.lock();
+        state.current = None;
+        state.status.flushing = None;
+        state.status.blocked = false;
+        state.totals.add(bytes, payload.messages.len(), payload.data.len(), since.elapsed());
+    }
+}
+
+/// Starts the processor's task.
+pub(super) fn spawn(core: &Arc<Core>, processor: Arc<Processor>) {
+    let tasks = core.tasks.clone();
+    let (core, mut again) = (Arc::clone(core), false);
+    tasks.spawn(format!("batching {}", processor.author), move || {
+        if again {
+            // What the failed run had taken out of the queue is in the store only.
+            processor.queue.fall_behind();
+        }
+        again = true;
+        run(Arc::clone(&core), Arc::clone(&processor))
+    });
+}
+
+async fn run(core: Arc<Core>, processor: Arc<Processor>) -> Result<(), serde_json::Error> {
+    let bounds = Bounds::new(&core.options.batching);
+    let unfinished = processor.state.lock().current.clone();
+    if let Some(outbound) = unfinished {
+        flush(&core, &processor, outbound).await;
+    }
+    loop {
+        let next = tokio::select! {
+            biased;
+            () = core.tasks.stopping().cancelled() => return Ok(()),
+            next = tokio::time::timeout(core.options.batching.idle, processor.queue.next(&processor.author, &bounds)) => next,
+        };
+        match next {
+            Err(_) => {
+                if core.batching.retire(&processor) {
+                    return Ok(());
+                }
+            }
+            Ok(Work::Sealed(outbound)) => flush(&core, &processor, Arc::from(outbound)).await,
+            Ok(Work::Messages(messages)) => {
+                if let Some(outbound) = sealed(&core, &processor, messages).await? {
+                    flush(&core, &processor, Arc::new(outbound)).await;
+                }
+            }
+            Ok(Work::CatchUp) => catch_up(&core, &processor).await,
+        }
+    }
+}
+
+/// Seals messages into a batch and stores it. `None` when none of them waits any more, or the namespace stops.
+async fn sealed(
+    core: &Core,
+    processor: &Processor,
+    mut messages: Vec<Arc<Sealed>>,
+) -> Result<Option<Outbound>, serde_json::Error> {
+    let mut backoff = core.tasks.backoff(core.options.retry);
+    let mut outbound = seal::assemble(core, &processor.author, &messages);
+    loop {
+        let error = match core.store.submit(seal::changes(core, &outbound)?).await {
+            Ok(_) => return Ok(Some(outbound)),
+            Err(store::Error::Conflict(_)) => match still_waiting(core, outbound.batch.id, &messages).await {
+                Ok(Waiting::Stored) => return Ok(Some(outbound)),
+                Ok(Waiting::None) => return Ok(None),
+                Ok(Waiting::These(rest)) => {
+                    messages = rest;
+                    outbound = seal::assemble(core, &processor.author, &messages);
+                    continue;
+                }
+                Err(error) => error,
+            },
+            Err(error) => error,
+        };
+        processor.failed(core, &error.to_string());
+        if !core.tasks.pause(backoff.advance()).await {
+            return Ok(None);
+        }
+    }
+}
+
+enum Waiting {
+    /// The batch is stored: an earlier attempt got through without saying so.
+    Stored,
+    /// All messages are in other batches.
+    None,
+    /// These are not.
+    These(Vec<Arc<Sealed>>),
+}
+
+/// After a conflict: which messages wait for a batch. A message can come twice, from memory and from the store.
+async fn still_waiting(core: &Core, batch: Uuid, messages: &[Arc<Sealed>]) -> Result<Waiting, store::Error> {
+    let read = core.store.read(core.name());
+    if read.batch(batch).await?.is_some() {
+        return Ok(Waiting::Stored);
+    }
+    let mut rest: Vec<Arc<Sealed>> = Vec::new();
+    for sealed in messages {
+        let id = sealed.message.header.id;
+        let ready = read.message(id).await?.is_some_and(|message| message.state == Some(MessageState::Ready));
+        if ready && !rest.iter().any(|other| other.message.header.id == id) {
+            rest.push(Arc::clone(sealed));
+        }
+    }
+    Ok(if rest.is_empty() { Waiting::None } else { Waiting::These(rest) })
+}
+
+/// Sends a batch to storage and ledger, for as long as it takes.
+async fn flush(core: &Arc<Core>, processor: &Processor, outbound: Arc<Outbound>) {
+    let since = Instant::now();
+    processor.begin(core, Some(&outbound));
+    let content = aggregation::Content { batch: Arc::clone(&outbound.batch), manifest: None, source: Source::Own };
+    if core.aggregation.content(content).await.is_err() {
+        return;
+    }
+    if let Some(bytes) = dispatch::send(core, processor, &outbound).await {
+        processor.end(&outbound, bytes, since);
+    }
+}
+
+/// Reads messages that wait in the store.
+async fn catch_up(core: &Core, processor: &Processor) {
+    let mark = processor.queue.mark();
+    let page = core.options.batching.page.max(1);
+    match recover::waiting(core, &processor.author, page).await {
+        Ok(messages) => {
+            let complete = messages.len() < page;
+            processor.queue.refill(messages, complete, mark);
+        }
+        Err(error) => {
+            processor.failed(core, &error.to_string());
+            core.tasks.pause(core.options.retry.initial).await;
+        }
+    }
+}

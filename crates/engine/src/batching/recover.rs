@@ -1,0 +1,184 @@
+//! Going on after a crash: from rows back to batches and messages on their way.
+
+use std::{collections::HashMap, sync::Arc};
+
+use photinus_model::{
+    Uuid,
+    batch::{self, Manifest},
+    data::Data,
+    message::Message,
+    operation::{self, Operation, Status},
+    transaction,
+};
+use photinus_store as store;
+
+use super::seal::{Outbound, UploadInput};
+use crate::{
+    core::Core,
+    messaging::{Entry, Sealed},
+    operations,
+};
+
+/// Why something that was stored could not be brought back.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store could not be read.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// Rows that belong together are not all there.
+    #[error("batch '{batch}' cannot be rebuilt: {reason}")]
+    Incomplete {
+        /// The batch.
+        batch: Uuid,
+        /// What is missing.
+        reason: String,
+    },
+    /// A record could not be written as JSON.
+    #[error(transparent)]
+    Encoding(#[from] serde_json::Error),
+}
+
+/// Puts everything on its way again that was accepted and is not on the ledger yet, in the order in which it was sealed or
+/// accepted. Called before the first request is taken.
+pub(crate) async fn recover(core: &Arc<Core>) -> Result<(), Error> {
+    let mut unfinished = core.store.read(core.name()).unfinished_operations().await?;
+    unfinished.retain(|operation| operation.kind == operation::Type::BlockchainPinBatch);
+    for operation in unfinished {
+        match resumable(core, &operation).await {
+            Ok(outbound) => super::resume(core, outbound),
+            Err(Error::Incomplete { batch, reason }) => {
+                tracing::error!(namespace = core.name(), %batch, reason, "batch cannot be sent again");
+                let update = operations::Update::new(operation.id, Status::Failed).error(reason);
+                operations::lazily(core, update).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let mut after = None;
+    loop {
+        let page = core.store.read(core.name()).ready_messages(after, core.options.batching.page.max(1)).await?;
+        let Some((last, _)) = page.last() else { return Ok(()) };
+        after = Some(*last);
+        for sealed in with_data(core, page.into_iter().map(|(_, message)| message).collect()).await? {
+            super::offer(core, Arc::new(sealed));
+        }
+    }
+}
+
+/// Messages of an author that wait in the store, oldest first.
+pub(super) async fn waiting(core: &Core, author: &str, limit: usize) -> Result<Vec<Arc<Sealed>>, Error> {
+    let messages = core.store.read(core.name()).ready_messages_of(author, limit).await?;
+    Ok(with_data(core, messages).await?.into_iter().map(Arc::new).collect())
+}
+
+async fn with_data(core: &Core, messages: Vec<Message>) -> Result<Vec<Sealed>, Error> {
+    let ids = messages.iter().flat_map(|message| &message.data).map(|data| data.id).collect();
+    let data = data_of(core, ids).await?;
+    let mut list = Vec::with_capacity(messages.len());
+    for message in messages {
+        let refs = message.data.iter();
+        let found: Option<Vec<_>> =
+            refs.map(|wanted| data.get(&wanted.id).map(|data| Entry { data: data.clone(), stored: true })).collect();
+        let Some(entries) = found else {
+            tracing::error!(namespace = core.name(), message = %message.header.id, "message without its data cannot be sent");
+            continue;
+        };
+        match Sealed::new(message, entries) {
+            Ok(sealed) => list.push(sealed),
+            Err(error) => tracing::error!(namespace = core.name(), error = error.describe(), "message cannot be sent"),
+        }
+    }
+    Ok(list)
+}
+
+async fn data_of(core: &Core, mut ids: Vec<Uuid>) -> Result<HashMap<Uuid, Data>, store::Error> {
+    ids.sort_unstable();
+    ids.dedup();
+    let found = core.store.read(core.name()).data_by_ids(&ids).await?;
+    Ok(found.into_iter().map(|data| (data.id, data)).collect())
+}
+
+/// The batch of a pin whose fate is open, with its operations. It may be on the ledger already: the ledger's adapter takes an
+/// operation that it knows for the same attempt.
+async fn resumable(core: &Core, pin: &Operation) -> Result<Outbound, Error> {
+    let (Some(tx), Some(input)) = (pin.tx, &pin.input) else {
+        return Err(Error::Incomplete { batch: pin.id, reason: "the operation names no batch".to_owned() });
+    };
+    let input: super::seal::PinInput = input.read()?;
+    let mut outbound = rebuild(core, input.batch).await?;
+    outbound.pin = pin.id;
+    for operation in core.store.read(core.name()).operations_of(tx).await? {
+        match operation.kind {
+            operation::Type::SharedStorageUploadBatch if reads::<UploadInput>(&operation).is_some() => {
+                outbound.upload = operation.id;
+            }
+            operation::Type::SharedStorageUploadBlob if operation.status != Status::Succeeded => {
+                outbound
+                    .blobs
+                    .extend(reads::<operations::DataInput>(&operation).map(|input| (input.data_id, operation.id)));
+            }
+            _ => {}
+        }
+    }
+    Ok(outbound)
+}
+
+fn reads<T: serde::de::DeserializeOwned>(operation: &Operation) -> Option<T> {
+    serde_json::from_str(operation.input.as_ref()?.as_str()).ok()
+}
+
+/// A batch of this node from its rows, the same as it was sealed, byte for byte. Its operations are not filled in.
+pub(crate) async fn rebuild(core: &Core, id: Uuid) -> Result<Outbound, Error> {
+    let read = core.store.read(core.name());
+    let incomplete = |reason: &str| Error::Incomplete { batch: id, reason: reason.to_owned() };
+    let record = read.batch(id).await?.ok_or_else(|| incomplete("it is not stored"))?;
+    let text = record.manifest.clone().ok_or_else(|| incomplete("it has no manifest"))?;
+    let manifest = Manifest::parse(&text).map_err(|error| incomplete(&error.to_string()))?;
+    let tx = record.tx.id.ok_or_else(|| incomplete("it has no transaction"))?;
+    let ids: Vec<_> = manifest.messages.iter().map(|entry| entry.id).collect();
+    let messages = read.messages_by_ids(&ids).await?;
+    let mut messages: HashMap<_, _> = messages.into_iter().map(|message| (message.header.id, message)).collect();
+    let data = data_of(core, manifest.data.iter().map(|entry| entry.id).collect()).await?;
+    let draft = batch::Draft {
+        id,
+        kind: record.kind,
+        namespace: core.options.network_namespace.clone(),
+        node: record.node,
+        group: record.group,
+        created: record.created.ok_or_else(|| incomplete("it has no time"))?,
+        author: record.author,
+        key: record.key,
+        messages: ids
+            .iter()
+            .map(|id| messages.remove(id).map(|message| as_sealed(message, &record.tx.kind)))
+            .collect::<Option<_>>()
+            .ok_or_else(|| incomplete("a message is missing"))?,
+        data: manifest
+            .data
+            .iter()
+            .map(|entry| data.get(&entry.id).cloned())
+            .collect::<Option<_>>()
+            .ok_or_else(|| incomplete("data is missing"))?,
+        tx: record.tx,
+    };
+    let sealed = draft.seal();
+    if Some(sealed.batch.hash) != record.hash {
+        return Err(incomplete("its content has changed"));
+    }
+    Ok(Outbound {
+        batch: Arc::new(sealed.batch),
+        manifest: sealed.manifest_text,
+        tx,
+        upload: Uuid::nil(),
+        pin: Uuid::nil(),
+        blobs: Vec::new(),
+    })
+}
+
+/// A message as it was when its batch was sealed: without the transaction that the batch gave it.
+fn as_sealed(mut message: Message, kind: &transaction::Type) -> Message {
+    if *kind != transaction::Type::ContractInvokePin {
+        message.tx_id = None;
+    }
+    message
+}

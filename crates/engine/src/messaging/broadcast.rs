@@ -1,0 +1,123 @@
+//! Broadcasts: messages to every member of the network.
+
+use std::time::Duration;
+
+use photinus_model::{
+    message::{Input, Message, TxType, Type},
+    tag,
+};
+
+use super::{Error, MAX_IDEMPOTENCY_KEY, Outgoing};
+use crate::{Namespace, data, identity::signer};
+
+impl Namespace {
+    /// Sends a message to every member. Returns once it is durable; with `wait`, once it is confirmed here.
+    ///
+    /// # Errors
+    /// When the request is wrong, when its idempotency key was used before, or when it is rejected or not confirmed in time.
+    pub async fn broadcast(&self, input: Input, wait: Option<Duration>) -> Result<Message, crate::Error> {
+        let core = self.core();
+        check(&input)?;
+        let header = input.header;
+        let signer = signer::resolve(core, &header.author, &header.key).await.map_err(Error::Author)?;
+        let data = data::inline::resolve(core, input.data).await.map_err(Error::Data)?;
+        let outgoing = Outgoing {
+            kind: Type::Broadcast,
+            cid: header.cid,
+            topics: header.topics,
+            tag: header.tag,
+            signer,
+            data,
+            idempotency_key: input.idempotency_key.filter(|key| !key.is_empty()),
+        };
+        self.send_one(outgoing, wait).await
+    }
+
+    /// Sends one message and, if asked, waits for its confirmation.
+    pub(crate) async fn send_one(&self, outgoing: Outgoing, wait: Option<Duration>) -> Result<Message, crate::Error> {
+        let core = self.core();
+        let sealed = std::sync::Arc::new(super::seal(core, outgoing)?);
+        let id = sealed.message.header.id;
+        let waiter = wait.map(|limit| core.confirmations.register(id).map(|waiter| (waiter, limit))).transpose()?;
+        super::accept(core, std::slice::from_ref(&sealed)).await?;
+        match waiter {
+            None => Ok(sealed.message.clone()),
+            Some((waiter, limit)) => Ok(super::confirmed(waiter, limit).await?),
+        }
+    }
+}
+
+/// Tags that belong to definitions and to the protocol's own messages.
+const RESERVED: [&str; 11] = [
+    tag::DEFINE_DATATYPE,
+    tag::DEFINE_GROUP,
+    tag::DEFINE_POOL,
+    tag::DEFINE_FFI,
+    tag::DEFINE_CONTRACT_API,
+    tag::IDENTITY_CLAIM,
+    tag::IDENTITY_VERIFICATION,
+    tag::IDENTITY_UPDATE,
+    tag::GAP_FILL,
+    tag::DEPRECATED_DEFINE_ORGANIZATION,
+    tag::DEPRECATED_DEFINE_NODE,
+];
+
+/// What a broadcast may not say.
+fn check(input: &Input) -> Result<(), Error> {
+    let header = &input.header;
+    if !matches!(header.kind, None | Some(Type::Broadcast)) {
+        return Err(Error::Contradiction { field: "header.type", hint: ": leave it out" });
+    }
+    if header.group.is_some() || input.group.is_some() {
+        return Err(Error::Contradiction { field: "group", hint: ": POST messages/private instead" });
+    }
+    if !matches!(header.tx_type, TxType::Unset | TxType::BatchPin) {
+        return Err(Error::TxType(header.tx_type.as_str().to_owned()));
+    }
+    if RESERVED.contains(&header.tag.as_str()) {
+        return Err(Error::ReservedTag(header.tag.clone()));
+    }
+    if input.idempotency_key.as_ref().is_some_and(|key| key.len() > MAX_IDEMPOTENCY_KEY) {
+        return Err(Error::TooLong { field: "idempotencyKey", limit: MAX_IDEMPOTENCY_KEY });
+    }
+    for (field, text) in [("header.author", &header.author), ("header.key", &header.key)] {
+        if text.len() > MAX_SIGNER {
+            return Err(Error::TooLong { field, limit: MAX_SIGNER });
+        }
+    }
+    Ok(())
+}
+
+/// Longest author or key, in bytes.
+const MAX_SIGNER: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn refused(input: &str, code: &str) {
+        let input: Input = serde_json::from_str(input).unwrap();
+        assert_eq!(check(&input).unwrap_err().code(), code);
+    }
+
+    #[test]
+    fn what_a_broadcast_may_not_say() {
+        refused(r#"{"header":{"type":"private"}}"#, "FF10287");
+        refused(&format!(r#"{{"header":{{"group":"{}"}}}}"#, "0".repeat(64)), "FF10287");
+        refused(r#"{"group":{"members":[]}}"#, "FF10287");
+        refused(r#"{"header":{"txtype":"unpinned"}}"#, "FF00130");
+        refused(r#"{"header":{"txtype":"nonsense"}}"#, "FF00130");
+        refused(r#"{"header":{"tag":"ff_define_datatype"}}"#, "FF10206");
+        refused(&format!(r#"{{"idempotencyKey":"{}"}}"#, "k".repeat(257)), "FF00135");
+        refused(&format!(r#"{{"header":{{"author":"{}"}}}}"#, "a".repeat(1025)), "FF00135");
+    }
+
+    #[test]
+    fn what_it_may_say() {
+        for input in ["{}", r#"{"header":{"type":"broadcast","txtype":"batch_pin","tag":"bill"},"idempotencyKey":""}"#]
+        {
+            check(&serde_json::from_str(input).unwrap()).unwrap();
+        }
+    }
+}

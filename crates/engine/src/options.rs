@@ -1,0 +1,223 @@
+//! How one namespace is to behave: plain values with documented defaults and units. Reading them from a file is the node's work.
+
+use std::time::Duration;
+
+use photinus_ports::blockchain::FirstEvent;
+use serde_json::Value;
+
+/// Everything that a namespace is told when it starts.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Local name of the namespace, unique in this node.
+    pub name: String,
+    /// Name that the members share and that goes on the wire. The local name when the members use it too.
+    pub network_namespace: String,
+    /// Free text that applications see.
+    pub description: String,
+    /// Key that signs when a sender names neither author nor key. Falls back to the key of the organisation.
+    pub default_key: Option<String>,
+    /// The root organisation of this member.
+    pub org: Organization,
+    /// This node of it.
+    pub node: Node,
+    /// Multiparty contracts in order of use: the network moves to the next one when a `terminate` is confirmed.
+    pub contracts: Vec<Contract>,
+    /// How messages become batches.
+    pub batching: Batching,
+    /// Limits on what applications send.
+    pub limits: Limits,
+    /// How contents are fetched from shared storage.
+    pub download: Download,
+    /// What a subscription has when its creator does not say.
+    pub subscriptions: Subscriptions,
+    /// Waits between attempts of work that must succeed in the end.
+    pub retry: Retry,
+    /// Bounds of memory held for speed alone.
+    pub caches: Caches,
+    /// What `/status` lists as plug-ins, by their configured names.
+    pub plugins: Plugins,
+    /// How long [`stop`](crate::Namespace::stop) waits for work in progress before it cuts it off. Nothing is lost either
+    /// way: what was cut off resumes at the next start. Default 10 s.
+    pub stop_timeout: Duration,
+}
+
+impl Options {
+    /// Options of a namespace with this name, without organisation, node or contract.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        let name = name.into();
+        Self {
+            network_namespace: name.clone(),
+            name,
+            description: String::new(),
+            default_key: None,
+            org: Organization::default(),
+            node: Node::default(),
+            contracts: Vec::new(),
+            batching: Batching::default(),
+            limits: Limits::default(),
+            download: Download::default(),
+            subscriptions: Subscriptions::default(),
+            retry: Retry::default(),
+            caches: Caches::default(),
+            plugins: Plugins::default(),
+            stop_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// The organisation that runs this node, as `organizations/self` registers it.
+#[derive(Clone, Debug, Default)]
+pub struct Organization {
+    /// Name, the last part of its DID. Empty: this node registers none.
+    pub name: String,
+    /// Signing key that its claim binds to it.
+    pub key: Option<String>,
+    /// Free text in its identity.
+    pub description: String,
+}
+
+/// This node, as `nodes/self` registers it.
+#[derive(Clone, Debug, Default)]
+pub struct Node {
+    /// Name, the last part of its DID. Empty: this node registers none.
+    pub name: String,
+    /// Free text in its identity.
+    pub description: String,
+}
+
+/// A multiparty contract.
+#[derive(Clone, Debug)]
+pub struct Contract {
+    /// Place on the chain in the chain's own form, such as `{"address":"0x…"}`.
+    pub location: Value,
+    /// From where its logs are read the first time.
+    pub first_event: FirstEvent,
+}
+
+/// How messages become batches. A processor that is idle sends at once; these bound what gathers while it is busy.
+#[derive(Clone, Debug)]
+pub struct Batching {
+    /// Most messages in a batch. Default 200.
+    pub size: usize,
+    /// Most bytes of a batch's payload as serialised. Readers refuse more than this plus 1 KiB. Default 819 200.
+    pub payload_limit: usize,
+    /// Messages held in memory per processor; a sender that is faster than the ledger is then read from the store. Default 4 000.
+    pub queue: usize,
+    /// How long a processor is kept, and listed, after its last batch. Default 2 min.
+    pub idle: Duration,
+    /// Messages read at once from the store by a processor that catches up. Default 1 000.
+    pub page: usize,
+}
+
+impl Default for Batching {
+    fn default() -> Self {
+        Self { size: 200, payload_limit: 819_200, queue: 4_000, idle: Duration::from_secs(120), page: 1_000 }
+    }
+}
+
+/// Limits on what applications send.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Bytes of an uploaded blob. Default 10 GiB.
+    pub blob_size: u64,
+    /// Data entries of one message. Default 1 000.
+    pub data_per_message: usize,
+    /// Callers that wait for a confirmation at the same time. Default 20 000.
+    pub waiters: usize,
+    /// Bytes of a datatype's schema. Default 256 KiB.
+    pub schema_size: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { blob_size: 10 << 30, data_per_message: 1_000, waiters: 20_000, schema_size: 256 << 10 }
+    }
+}
+
+/// How contents are fetched from shared storage.
+#[derive(Clone, Debug)]
+pub struct Download {
+    /// Fetches at the same time. Default 10.
+    pub parallel: usize,
+    /// Waits between attempts at one content.
+    pub retry: Retry,
+}
+
+impl Default for Download {
+    fn default() -> Self {
+        Self {
+            parallel: 10,
+            retry: Retry { initial: Duration::from_millis(100), maximum: Duration::from_secs(60), factor: 2.0 },
+        }
+    }
+}
+
+/// What a subscription has when its creator does not say.
+#[derive(Clone, Debug)]
+pub struct Subscriptions {
+    /// Most durable subscriptions of the namespace. Default 500.
+    pub max: usize,
+    /// Events sent ahead of acknowledgements when `readAhead` is not given. Default 0.
+    pub read_ahead: u16,
+    /// Events of a batch when `batch` is set and `readAhead` is not. Default 50.
+    pub batch_size: u16,
+    /// How long a batch waits to fill. Default 50 ms.
+    pub batch_timeout: Duration,
+    /// Most events that one read of a subscription's history may span. Default 1 000.
+    pub max_scan: u64,
+}
+
+impl Default for Subscriptions {
+    fn default() -> Self {
+        Self { max: 500, read_ahead: 0, batch_size: 50, batch_timeout: Duration::from_millis(50), max_scan: 1_000 }
+    }
+}
+
+/// Exponential back-off without an end: the work must succeed in the end, and is visible in the status until it does.
+#[derive(Clone, Copy, Debug)]
+pub struct Retry {
+    /// Wait after the first failure.
+    pub initial: Duration,
+    /// Longest wait.
+    pub maximum: Duration,
+    /// What each wait is multiplied by.
+    pub factor: f64,
+}
+
+impl Default for Retry {
+    /// 250 ms, doubled up to 30 s.
+    fn default() -> Self {
+        Self { initial: Duration::from_millis(250), maximum: Duration::from_secs(30), factor: 2.0 }
+    }
+}
+
+/// Bounds of memory held for speed alone, in entries.
+#[derive(Clone, Debug)]
+pub struct Caches {
+    /// Identities and verifiers, each. Default 10 000.
+    pub identities: usize,
+    /// Compiled schemas of datatypes. Default 500.
+    pub schemas: usize,
+}
+
+impl Default for Caches {
+    fn default() -> Self {
+        Self { identities: 10_000, schemas: 500 }
+    }
+}
+
+/// Names that `/status` shows beside the types that the ports tell.
+#[derive(Clone, Debug, Default)]
+pub struct Plugins {
+    /// Of the ledger adapter.
+    pub blockchain: String,
+    /// Of the store, and its type.
+    pub database: (String, String),
+    /// Of the data exchange.
+    pub exchange: String,
+    /// Of shared storage.
+    pub storage: String,
+    /// Types of event transports.
+    pub events: Vec<String>,
+}

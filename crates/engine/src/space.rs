@@ -1,0 +1,12 @@
+//! Who owns which part of the store's ordered key-value table.
+
+/// Rows of the sequencing machine.
+pub(crate) const SEQUENCING: u8 = 1;
+/// Where the ledger stream resumes, per contract.
+pub(crate) const LEDGER_CURSOR: u8 = 2;
+/// The ledger adapter's journal of submissions.
+pub(crate) const JOURNAL: u8 = 3;
+/// What the namespace knows of its network: the contracts.
+pub(crate) const NETWORK: u8 = 5;
+/// Contents and blobs that shared storage should have and we do not.
+pub(crate) const FETCHES: u8 = 4;

@@ -1,0 +1,282 @@
+//! What a namespace tells about itself.
+
+use photinus_model::{
+    Uuid, did,
+    identity::{Identity, Type, VerifierRef},
+    message::Message,
+    tag,
+};
+use photinus_ports::health::Health;
+use photinus_query::{Condition, Filter, Query, collection::MESSAGES};
+use serde::Serialize;
+
+use crate::{
+    Namespace, batching,
+    core::Core,
+    error::Error,
+    namespace::{ActiveContract, Contracts},
+    supervisor::TaskState,
+};
+
+/// `GET /status`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    /// The namespace.
+    pub namespace: photinus_model::namespace::Namespace,
+    /// This node.
+    pub node: Node,
+    /// The organisation that runs it.
+    pub org: Organization,
+    /// What it is made of.
+    pub plugins: Plugins,
+    /// Its network.
+    pub multiparty: Multiparty,
+}
+
+/// This node.
+#[derive(Clone, Debug, Serialize)]
+pub struct Node {
+    /// Its configured name.
+    pub name: String,
+    /// Whether its identity is registered.
+    pub registered: bool,
+    /// Id of its identity.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<Uuid>,
+}
+
+/// The organisation that runs a node.
+#[derive(Clone, Debug, Serialize)]
+pub struct Organization {
+    /// Its configured name.
+    pub name: String,
+    /// Whether its identity is registered.
+    pub registered: bool,
+    /// Its DID.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub did: Option<String>,
+    /// Id of its identity.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<Uuid>,
+    /// Its keys.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub verifiers: Vec<VerifierRef>,
+}
+
+/// The parts of a namespace by category.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Plugins {
+    /// Ledgers.
+    pub blockchain: Vec<Plugin>,
+    /// Databases.
+    pub database: Vec<Plugin>,
+    /// Data exchanges.
+    pub data_exchange: Vec<Plugin>,
+    /// Ways to follow events.
+    pub events: Vec<Plugin>,
+    /// Always empty.
+    pub identity: Vec<Plugin>,
+    /// Shared storages.
+    pub shared_storage: Vec<Plugin>,
+    /// Token connectors.
+    pub tokens: Vec<Plugin>,
+}
+
+/// One part.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Plugin {
+    /// Its configured name.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// Its type.
+    pub plugin_type: String,
+}
+
+/// The network of a namespace.
+#[derive(Clone, Debug, Serialize)]
+pub struct Multiparty {
+    /// Always true: without an organisation a namespace does not start.
+    pub enabled: bool,
+    /// Its contracts.
+    pub contract: Contracts,
+}
+
+/// `GET /status/multiparty`.
+#[derive(Clone, Debug, Serialize)]
+pub struct MultipartyStatus {
+    /// As in the status.
+    pub enabled: bool,
+    /// How far the organisation is.
+    pub org: Registration,
+    /// How far the node is.
+    pub node: Registration,
+    /// How far its contracts are read.
+    pub contracts: ContractsStatus,
+}
+
+/// How far an identity of this member is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Registration {
+    /// `unregistered`, `registering` or `registered`.
+    pub status: &'static str,
+    /// The claim that is on its way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pending_registration_message_id: Option<Uuid>,
+}
+
+/// The contracts and how far they are read.
+#[derive(Clone, Debug, Serialize)]
+pub struct ContractsStatus {
+    /// The contract in force.
+    pub active: ContractStatus,
+    /// Those before it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub terminated: Vec<ActiveContract>,
+}
+
+/// A contract and how far it is read.
+#[derive(Clone, Debug, Serialize)]
+pub struct ContractStatus {
+    /// The contract.
+    #[serde(flatten)]
+    pub contract: ActiveContract,
+    /// `synced` while the ledger can be reached and is read, else `unknown`.
+    pub status: &'static str,
+}
+
+/// How the parts of a namespace do, for metrics and operators.
+#[derive(Clone, Debug)]
+pub struct Vitals {
+    /// The ledger.
+    pub blockchain: Health,
+    /// Shared storage.
+    pub storage: Health,
+    /// The data exchange.
+    pub exchange: Health,
+    /// The aggregator.
+    pub aggregation: crate::aggregation::Status,
+    /// Tasks that failed since the start.
+    pub faults: Vec<TaskState>,
+    /// Callers that wait for confirmations.
+    pub waiters: usize,
+}
+
+impl Namespace {
+    /// What the namespace is, and who runs it.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn status(&self) -> Result<Status, Error> {
+        let core = self.core();
+        let options = &core.options;
+        let org = own(core, Type::Org, &options.org.name).await?;
+        let verifiers = match &org {
+            Some(org) => core.identities.verifiers_of(org.id).await?.to_vec(),
+            None => Vec::new(),
+        };
+        let node = own(core, Type::Node, &options.node.name).await?;
+        let node = node.filter(|node| org.as_ref().is_some_and(|org| node.parent == Some(org.id)));
+        Ok(Status {
+            namespace: core.multiparty.record().clone(),
+            node: Node { name: options.node.name.clone(), registered: node.is_some(), id: node.map(|node| node.id) },
+            org: Organization {
+                name: options.org.name.clone(),
+                registered: org.is_some(),
+                did: org.as_ref().map(|org| org.did.clone()),
+                id: org.as_ref().map(|org| org.id),
+                verifiers: verifiers
+                    .into_iter()
+                    .map(|verifier| VerifierRef { kind: verifier.kind, value: verifier.value })
+                    .collect(),
+            },
+            plugins: plugins(core),
+            multiparty: Multiparty { enabled: true, contract: core.multiparty.contracts() },
+        })
+    }
+
+    /// How far this member's registration and the reading of the ledger are.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn multiparty_status(&self) -> Result<MultipartyStatus, Error> {
+        let core = self.core();
+        let contracts = core.multiparty.contracts();
+        let synced = core.multiparty.is_listening() && core.ports.blockchain.health() == Health::Up;
+        Ok(MultipartyStatus {
+            enabled: true,
+            org: registration(core, Type::Org, &core.options.org.name).await?,
+            node: registration(core, Type::Node, &core.options.node.name).await?,
+            contracts: ContractsStatus {
+                active: ContractStatus {
+                    contract: contracts.active,
+                    status: if synced { "synced" } else { "unknown" },
+                },
+                terminated: contracts.terminated,
+            },
+        })
+    }
+
+    /// How the processors of batches do.
+    #[must_use]
+    pub fn batching_status(&self) -> batching::status::Report {
+        self.core().batching.report()
+    }
+
+    /// How the parts of the namespace do.
+    #[must_use]
+    pub fn vitals(&self) -> Vitals {
+        let core = self.core();
+        Vitals {
+            blockchain: core.ports.blockchain.health(),
+            storage: core.ports.storage.health(),
+            exchange: core.ports.exchange.health(),
+            aggregation: core.aggregation.status(),
+            faults: core.tasks.faults(),
+            waiters: core.confirmations.len(),
+        }
+    }
+}
+
+async fn own(core: &Core, kind: Type, name: &str) -> Result<Option<std::sync::Arc<Identity>>, Error> {
+    Ok(core.identities.by_did(&did::of(kind, name)).await?)
+}
+
+async fn registration(core: &Core, kind: Type, name: &str) -> Result<Registration, Error> {
+    if own(core, kind, name).await?.is_some() {
+        return Ok(Registration { status: "registered", pending_registration_message_id: None });
+    }
+    let pending = pending_claim(core, &did::of(kind, name)).await?;
+    Ok(Registration {
+        status: if pending.is_some() { "registering" } else { "unregistered" },
+        pending_registration_message_id: pending,
+    })
+}
+
+/// The oldest claim of an identity of this member that is on its way.
+async fn pending_claim(core: &Core, did: &str) -> Result<Option<Uuid>, Error> {
+    let topic = photinus_model::definition::identity_topic(did);
+    let conditions = [("tag", tag::IDENTITY_CLAIM), ("topics", topic.as_str())];
+    let conditions =
+        conditions.into_iter().filter_map(|(name, text)| Some(Condition::text(MESSAGES.field(name)?, text).into()));
+    let query = Query::filtered(Filter::All(conditions.collect()));
+    let claims = core.store.read(core.name()).find::<Message>(&query).await?.items;
+    let open = claims.into_iter().filter(|claim| claim.state.is_some_and(|state| !state.is_final()));
+    Ok(open.min_by_key(|claim| claim.header.created).map(|claim| claim.header.id))
+}
+
+fn plugins(core: &Core) -> Plugins {
+    let names = &core.options.plugins;
+    let one = |name: &str, kind: &str| vec![Plugin { name: name.to_owned(), plugin_type: kind.to_owned() }];
+    Plugins {
+        blockchain: one(&names.blockchain, core.ports.blockchain.plugin_type()),
+        database: one(&names.database.0, &names.database.1),
+        data_exchange: one(&names.exchange, core.ports.exchange.plugin_type()),
+        events: names.events.iter().flat_map(|kind| one("", kind)).collect(),
+        identity: Vec::new(),
+        shared_storage: one(&names.storage, core.ports.storage.plugin_type()),
+        tokens: Vec::new(),
+    }
+}

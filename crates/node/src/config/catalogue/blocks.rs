@@ -1,0 +1,83 @@
+//! Blocks that FireFly repeats in many sections. None of them configures anything here: they belong to clients of sidecars.
+
+use super::{
+    Key,
+    Rule::{Ignored, Section},
+};
+
+/// Certificates of a client, or of a server that is not one of this node's listeners.
+pub(super) const TLS: &[Key] = &[
+    Key("enabled", Ignored),
+    Key("ca", Ignored),
+    Key("caFile", Ignored),
+    Key("cert", Ignored),
+    Key("certFile", Ignored),
+    Key("clientAuth", Ignored),
+    Key("insecureSkipHostVerify", Ignored),
+    Key("key", Ignored),
+    Key("keyFile", Ignored),
+    Key("requiredDNAttributes", Ignored),
+];
+
+/// A server that this node does not run.
+pub(super) const SERVER: &[Key] = &[
+    Key("address", Ignored),
+    Key("port", Ignored),
+    Key("publicURL", Ignored),
+    Key("readTimeout", Ignored),
+    Key("writeTimeout", Ignored),
+    Key("shutdownTimeout", Ignored),
+    Key("auth", Ignored),
+    Key("tls", Section(&[TLS])),
+];
+
+/// An HTTP client.
+pub(super) const HTTP_CLIENT: &[Key] = &[
+    Key("url", Ignored),
+    Key("headers", Ignored),
+    Key("auth", Section(&[&[Key("username", Ignored), Key("password", Ignored)]])),
+    Key("proxy", Section(&[&[Key("url", Ignored)]])),
+    Key("connectionTimeout", Ignored),
+    Key("requestTimeout", Ignored),
+    Key("idleTimeout", Ignored),
+    Key("expectContinueTimeout", Ignored),
+    Key("tlsHandshakeTimeout", Ignored),
+    Key("maxIdleConns", Ignored),
+    Key("maxIdleConnsPerHost", Ignored),
+    Key("maxConnsPerHost", Ignored),
+    Key("passthroughHeadersEnabled", Ignored),
+    Key(
+        "retry",
+        Section(&[&[
+            Key("enabled", Ignored),
+            Key("count", Ignored),
+            Key("factor", Ignored),
+            Key("initWaitTime", Ignored),
+            Key("maxWaitTime", Ignored),
+            Key("errorStatusCodeRegex", Ignored),
+        ]]),
+    ),
+    Key("throttle", Section(&[&[Key("requestsPerSecond", Ignored), Key("burst", Ignored)]])),
+    Key("tls", Section(&[TLS])),
+];
+
+/// What a WebSocket client adds.
+pub(super) const WS_CLIENT: &[Key] = &[
+    Key(
+        "ws",
+        Section(&[&[
+            Key("path", Ignored),
+            Key("url", Ignored),
+            Key("heartbeatInterval", Ignored),
+            Key("initialConnectAttempts", Ignored),
+            Key("backgroundConnect", Ignored),
+            Key("connectionTimeout", Ignored),
+            Key("readBufferSize", Ignored),
+            Key("writeBufferSize", Ignored),
+        ]]),
+    ),
+    Key("backgroundStart", Section(&[DELAYS, &[Key("enabled", Ignored)]])),
+    Key("eventRetry", Section(&[DELAYS])),
+];
+
+const DELAYS: &[Key] = &[Key("initialDelay", Ignored), Key("maxDelay", Ignored), Key("factor", Ignored)];

@@ -1,0 +1,268 @@
+//! Every key that a configuration file may have: FireFly's, and those of Photinus's own plug-ins. Data, no code.
+//!
+//! A key is *used*; or *ignored*: FireFly knows it, it has no meaning here, and a start lists it once; or *refused*: ignoring it
+//! would be dangerous or misleading, so a file that switches it on does not start. What is not here is unknown.
+//!
+//! The names are those of FireFly core's configuration reference, version 1.4.
+
+mod blocks;
+mod plugins;
+#[cfg(test)]
+mod tests;
+
+use blocks::{HTTP_CLIENT, SERVER, TLS};
+pub(crate) use plugins::EVM;
+
+/// What is known of a key.
+#[derive(Debug)]
+pub(crate) enum Rule {
+    /// A setting that changes something.
+    Used,
+    /// A setting, or a whole section, of FireFly's without a meaning here.
+    Ignored,
+    /// A setting or a section that must not be switched on, with the reason and the next step.
+    Refused(&'static str),
+    /// A setting whose inner form belongs to a plug-in.
+    Free,
+    /// A section, composed of blocks.
+    Section(&'static [&'static [Key]]),
+    /// A list of sections.
+    List(&'static [&'static [Key]]),
+}
+
+/// A key in FireFly's spelling, with its rule.
+#[derive(Debug)]
+pub(crate) struct Key(pub(crate) &'static str, pub(crate) Rule);
+
+use Rule::{Free, Ignored, List, Refused, Section, Used};
+
+const RETRY_DELAYS: &[Key] = &[Key("initDelay", Used), Key("maxDelay", Used), Key("factor", Used)];
+
+/// The whole file.
+pub(crate) const ROOT: &[&[Key]] = &[&[
+    Key("admin", Section(&[SERVER, &[Key("enabled", Ignored), Key("preinit", Ignored)]])),
+    Key("api", Section(&[API])),
+    Key("asset", Ignored),
+    Key("batch", Section(&[&[Key("manager", Section(&[BATCH_MANAGER])), Key("retry", Section(&[RETRY_DELAYS]))]])),
+    Key("blobreceiver", Section(&[&[Key("retry", Section(&[IGNORED_RETRY])), Key("worker", Section(&[WORKER]))]])),
+    Key("broadcast", Section(&[&[Key("batch", Section(&[BROADCAST_BATCH]))]])),
+    Key("cache", Section(&[CACHE])),
+    Key("config", Section(&[&[Key("autoReload", Ignored)]])),
+    Key("cors", Section(&[CORS])),
+    Key("debug", Section(&[SERVER])),
+    Key(
+        "download",
+        Section(&[&[Key("retry", Section(&[DOWNLOAD_RETRY])), Key("worker", Section(&[DOWNLOAD_WORKER]))]]),
+    ),
+    Key("event", Section(&[EVENT])),
+    Key("events", Section(&[EVENTS])),
+    Key("histograms", Section(&[&[Key("maxChartRows", Ignored)]])),
+    Key("http", Section(&[LISTENER])),
+    Key("lang", Ignored),
+    Key("log", Section(&[LOG])),
+    Key("message", Section(&[&[Key("writer", Section(&[WORKER]))]])),
+    Key("metrics", Section(&[LISTENER, &[Key("enabled", Used), Key("path", Used)]])),
+    Key("monitoring", Section(&[LISTENER, &[Key("enabled", Used), Key("metricsPath", Used)]])),
+    Key("namespaces", Section(&[NAMESPACES])),
+    Key("node", Section(&[&[Key("name", Used), Key("description", Used)]])),
+    Key("opupdate", Section(&[&[Key("retry", Section(&[IGNORED_RETRY])), Key("worker", Section(&[WORKER]))]])),
+    Key("orchestrator", Section(&[&[Key("startupAttempts", Ignored)]])),
+    Key("org", Section(&[&[Key("name", Used), Key("description", Used), Key("key", Used)]])),
+    Key("plugins", Section(&[plugins::ALL])),
+    Key("privatemessaging", Section(&[PRIVATE_MESSAGING])),
+    Key("spi", Section(&[LISTENER, &[Key("enabled", Used), Key("ws", Section(&[SPI_WS]))]])),
+    Key("subscription", Section(&[SUBSCRIPTION])),
+    Key("transaction", Section(&[&[Key("writer", Section(&[WORKER, &[Key("batchMaxTransactions", Ignored)]]))]])),
+    Key("ui", Section(&[&[Key("enabled", Ignored), Key("path", Ignored)]])),
+]];
+
+/// A listener of this node.
+const LISTENER: &[Key] = &[
+    Key("address", Used),
+    Key("port", Used),
+    Key("publicURL", Used),
+    Key("readTimeout", Ignored),
+    Key("writeTimeout", Ignored),
+    Key("shutdownTimeout", Used),
+    Key(
+        "auth",
+        Refused("is not supported by this version; put a proxy that authenticates in front and remove the section"),
+    ),
+    Key("tls", Section(&[LISTENER_TLS])),
+];
+
+const LISTENER_TLS: &[Key] = &[
+    Key("enabled", Refused("is not supported by this version; end TLS in a proxy in front and remove the section")),
+    Key("ca", Ignored),
+    Key("caFile", Ignored),
+    Key("cert", Ignored),
+    Key("certFile", Ignored),
+    Key("clientAuth", Ignored),
+    Key("insecureSkipHostVerify", Ignored),
+    Key("key", Ignored),
+    Key("keyFile", Ignored),
+    Key("requiredDNAttributes", Ignored),
+];
+
+const API: &[Key] = &[
+    Key("defaultFilterLimit", Used),
+    Key("maxFilterLimit", Used),
+    Key("requestTimeout", Used),
+    Key("requestMaxTimeout", Used),
+    Key("dynamicPublicURLHeader", Used),
+    Key("passthroughHeaders", Ignored),
+];
+
+const BATCH_MANAGER: &[Key] =
+    &[Key("readPageSize", Used), Key("pollTimeout", Ignored), Key("minimumPollDelay", Ignored)];
+
+/// An idle processor sends at once and a busy one fills the next batch, so there is no time to wait for.
+const BROADCAST_BATCH: &[Key] =
+    &[Key("size", Used), Key("payloadLimit", Used), Key("agentTimeout", Used), Key("timeout", Ignored)];
+
+const IGNORED_RETRY: &[Key] =
+    &[Key("initDelay", Ignored), Key("initialDelay", Ignored), Key("maxDelay", Ignored), Key("factor", Ignored)];
+
+/// Writers are one lane with group commit; there is nothing to tune.
+const WORKER: &[Key] = &[
+    Key("count", Ignored),
+    Key("batchTimeout", Ignored),
+    Key("batchMaxInserts", Ignored),
+    Key("queueLength", Ignored),
+];
+
+const ENTRIES: &[Key] = &[Key("limit", Ignored), Key("ttl", Ignored)];
+const BYTES: &[Key] = &[Key("size", Ignored), Key("ttl", Ignored)];
+
+const CACHE: &[Key] = &[
+    Key("enabled", Ignored),
+    Key("addressresolver", Section(&[ENTRIES])),
+    Key("batch", Section(&[ENTRIES])),
+    Key("blockchain", Section(&[ENTRIES])),
+    Key("blockchainevent", Section(&[ENTRIES])),
+    Key("eventlistenertopic", Section(&[ENTRIES])),
+    Key("group", Section(&[ENTRIES])),
+    Key("identity", Section(&[&[Key("limit", Used), Key("ttl", Ignored)]])),
+    Key("message", Section(&[BYTES])),
+    Key("methods", Section(&[ENTRIES])),
+    Key("operations", Section(&[ENTRIES])),
+    Key("tokenpool", Section(&[ENTRIES])),
+    Key("transaction", Section(&[BYTES])),
+    Key("validator", Section(&[BYTES])),
+];
+
+const CORS: &[Key] = &[
+    Key("enabled", Used),
+    Key("origins", Used),
+    Key("methods", Used),
+    Key("headers", Used),
+    Key("credentials", Used),
+    Key("maxAge", Used),
+    Key("debug", Ignored),
+];
+
+const DOWNLOAD_RETRY: &[Key] = &[
+    Key("initialDelay", Used),
+    Key("maxDelay", Used),
+    Key("factor", Used),
+    Key("maxAttempts", Ignored), // what a pin refers to is fetched until it is there
+];
+const DOWNLOAD_WORKER: &[Key] = &[Key("count", Used), Key("queueLength", Ignored)];
+
+const EVENT: &[Key] = &[
+    Key("aggregator", Section(&[AGGREGATOR])),
+    Key("dbevents", Section(&[&[Key("bufferSize", Ignored)]])),
+    Key("dispatcher", Section(&[DISPATCHER])),
+    Key("transports", Section(&[&[Key("enabled", Used), Key("default", Used)]])),
+];
+
+/// The aggregator is woken by facts and reads no pages.
+const AGGREGATOR: &[Key] = &[
+    Key("batchSize", Ignored),
+    Key("batchTimeout", Ignored),
+    Key("firstEvent", Ignored),
+    Key("pollTimeout", Ignored),
+    Key("rewindQueryLimit", Ignored),
+    Key("rewindQueueLength", Ignored),
+    Key("rewindTimeout", Ignored),
+    Key("retry", Section(&[IGNORED_RETRY])),
+];
+const DISPATCHER: &[Key] = &[
+    Key("batchTimeout", Ignored),
+    Key("bufferLength", Ignored),
+    Key("pollTimeout", Ignored),
+    Key("retry", Section(&[IGNORED_RETRY])),
+];
+
+const EVENTS: &[Key] = &[
+    Key("system", Section(&[&[Key("readAhead", Ignored)]])),
+    Key("webhooks", Section(&[HTTP_CLIENT])),
+    Key("websockets", Section(&[&[Key("readBufferSize", Ignored), Key("writeBufferSize", Ignored)]])),
+];
+
+const LOG: &[Key] = &[
+    Key("level", Used),
+    Key("json", Section(&[&[Key("enabled", Used), Key("fields", Ignored)]])),
+    Key("filename", Used),
+    Key("forceColor", Used),
+    Key("noColor", Used),
+    Key("includeCodeInfo", Used),
+    Key("compress", Ignored),
+    Key("filesize", Ignored),
+    Key("maxAge", Ignored),
+    Key("maxBackups", Ignored),
+    Key("timeFormat", Ignored),
+    Key("utc", Ignored),
+];
+
+const NAMESPACES: &[Key] = &[
+    Key("default", Used),
+    Key("predefined", List(&[NAMESPACE])),
+    Key("retry", Section(&[&[Key("initDelay", Used), Key("maxDelay", Used), Key("factor", Used)]])),
+];
+
+const NAMESPACE: &[Key] = &[
+    Key("name", Used),
+    Key("description", Used),
+    Key("defaultKey", Used),
+    Key("plugins", Used),
+    Key("asset", Ignored),
+    Key("multiparty", Section(&[MULTIPARTY])),
+    Key("tlsConfigs", List(&[&[Key("name", Ignored), Key("tls", Section(&[TLS]))]])),
+    Key("remoteName", Refused("was replaced in FireFly 1.1; write multiparty.networkNamespace")),
+];
+
+const MULTIPARTY: &[Key] = &[
+    Key("enabled", Used),
+    Key("networkNamespace", Used),
+    Key("org", Section(&[&[Key("name", Used), Key("description", Used), Key("key", Used)]])),
+    Key("node", Section(&[&[Key("name", Used), Key("description", Used)]])),
+    Key("contract", List(&[&[Key("location", Free), Key("firstEvent", Used), Key("options", Ignored)]])),
+];
+
+const PRIVATE_MESSAGING: &[Key] = &[
+    Key(
+        "batch",
+        Section(&[&[
+            Key("size", Ignored),
+            Key("payloadLimit", Ignored),
+            Key("agentTimeout", Ignored),
+            Key("timeout", Ignored),
+        ]]),
+    ),
+    Key("retry", Section(&[IGNORED_RETRY])),
+];
+
+const SPI_WS: &[Key] = &[
+    Key("blockedWarnInterval", Ignored),
+    Key("eventQueueLength", Ignored),
+    Key("readBufferSize", Ignored),
+    Key("writeBufferSize", Ignored),
+];
+
+const SUBSCRIPTION: &[Key] = &[
+    Key("max", Used),
+    Key("defaults", Section(&[&[Key("batchSize", Used), Key("batchTimeout", Used)]])),
+    Key("events", Section(&[&[Key("maxScanLength", Used)]])),
+    Key("retry", Section(&[IGNORED_RETRY])),
+];

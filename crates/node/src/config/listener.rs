@@ -1,0 +1,73 @@
+//! `http`, `spi`, `monitoring`, `metrics`, `api` and `cors`: what the API's listeners are told.
+
+use std::time::Duration;
+
+use photinus_api::options::{Cors, Limits, Listener, Monitoring, Options};
+
+use super::section::Section;
+
+pub(super) fn read(root: &Section<'_>) -> Options {
+    let spi = root.section("spi");
+    let api = root.section("api");
+    Options {
+        http: listener(&root.section("http"), 5000),
+        spi: spi.flag("enabled", false).then(|| listener(&spi, 5001)),
+        monitoring: monitoring(root),
+        cors: cors(&root.section("cors")),
+        limits: limits(&api),
+        dynamic_public_url_header: api.text("dynamicPublicURLHeader"),
+    }
+}
+
+fn listener(section: &Section<'_>, port: u16) -> Listener {
+    let public_url = section.text("publicURL").map(|url| url.trim_end_matches('/').to_owned());
+    if public_url.as_ref().is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
+        section.problem("publicURL", "must start with http:// or https://");
+    }
+    Listener {
+        address: section.text("address").unwrap_or_else(|| "127.0.0.1".into()),
+        port: section.optional("port").unwrap_or(port),
+        public_url,
+        shutdown_timeout: section.duration("shutdownTimeout", Duration::from_secs(10)),
+    }
+}
+
+/// `monitoring` when it is on; else `metrics`, its predecessor, which is on unless switched off.
+fn monitoring(root: &Section<'_>) -> Option<Monitoring> {
+    let (new, old) = (root.section("monitoring"), root.section("metrics"));
+    let (section, path) = if new.flag("enabled", false) {
+        (&new, new.text("metricsPath"))
+    } else if old.flag("enabled", true) {
+        (&old, old.text("path"))
+    } else {
+        return None;
+    };
+    let metrics_path = path.unwrap_or_else(|| "/metrics".into());
+    if !metrics_path.starts_with('/') {
+        section.problem("", format!("has the path '{metrics_path}', which must start with /"));
+    }
+    Some(Monitoring { listener: listener(section, 6000), metrics_path })
+}
+
+fn limits(section: &Section<'_>) -> Limits {
+    let mut limits = Limits::default();
+    let listing = &mut limits.listing;
+    listing.max_limit = section.number("maxFilterLimit", listing.max_limit, 1, 1_000_000);
+    listing.max_skip = listing.max_limit;
+    let default = listing.default_limit.min(listing.max_limit);
+    listing.default_limit = section.number("defaultFilterLimit", default, 1, listing.max_limit);
+    limits.request_timeout = section.duration("requestTimeout", limits.request_timeout);
+    limits.request_max_timeout = section.duration("requestMaxTimeout", limits.request_max_timeout);
+    limits
+}
+
+fn cors(section: &Section<'_>) -> Option<Cors> {
+    let default = Cors::default();
+    section.flag("enabled", true).then(|| Cors {
+        origins: section.texts("origins").unwrap_or(default.origins),
+        methods: section.texts("methods").unwrap_or(default.methods),
+        headers: section.texts("headers").unwrap_or(default.headers),
+        credentials: section.flag("credentials", default.credentials),
+        max_age: Duration::from_secs(section.number("maxAge", default.max_age.as_secs(), 0, 86_400)),
+    })
+}

@@ -1,0 +1,92 @@
+//! Data exchanges of type `https`.
+
+use std::{fmt::Display, sync::Arc};
+
+use photinus_exchange_https::{Bootstrap, Given, Handle, Options, Service};
+use photinus_ports::clock::Clock;
+
+use super::Task;
+use crate::{Error, config::DataExchange};
+
+/// Takes its port and begins to serve peers. `organization` is the id of a certificate that is made now, unless the
+/// configuration gives another.
+pub(super) async fn start(
+    plugin: &DataExchange,
+    organization: &str,
+    clock: Arc<dyn Clock>,
+) -> Result<Task<Handle>, Error> {
+    let options = options(plugin, organization).await?;
+    let bound = Service::bind(options, clock).await;
+    let service = bound.map_err(|source| Error::Exchange { name: plugin.name.clone(), source })?;
+    Ok(Task::spawn(service.handle(), |shutdown| service.run(shutdown)))
+}
+
+async fn options(plugin: &DataExchange, organization: &str) -> Result<Options, Error> {
+    let wrong = |setting: &'static str, reason: &dyn Display| Error::ExchangeSetting {
+        name: plugin.name.clone(),
+        setting,
+        reason: reason.to_string(),
+    };
+    let id = plugin.id.as_deref().unwrap_or(organization);
+    let mut options = Options::new(&plugin.directory, id);
+    options.listen = crate::address::resolve("https.address", &plugin.address, plugin.port).await?;
+    if let Some(endpoint) = &plugin.endpoint {
+        options.endpoint = Some(endpoint.parse().map_err(|error| wrong("endpoint", &error))?);
+    }
+    if let (Some(certificate), Some(key)) = (&plugin.certificate, &plugin.key) {
+        let (certificate, key) = (certificate.clone(), key.clone());
+        options.given = Some(Given { certificate, key, ca: plugin.authority.clone() });
+    }
+    for peer in &plugin.peers {
+        options.bootstrap.push(Bootstrap {
+            endpoint: peer.endpoint.parse().map_err(|error| wrong("peers[].endpoint", &error))?,
+            fingerprint: peer.fingerprint.parse().map_err(|error| wrong("peers[].fingerprint", &error))?,
+            id: None,
+        });
+    }
+    Ok(options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Peer;
+
+    fn plugin() -> DataExchange {
+        DataExchange {
+            name: "dx".into(),
+            directory: "dir".into(),
+            address: "localhost".into(),
+            port: 5005,
+            endpoint: Some("https://node.example:5005".into()),
+            id: None,
+            certificate: Some("c.pem".into()),
+            key: Some("k.pem".into()),
+            authority: None,
+            peers: vec![Peer { endpoint: "https://127.0.0.1:1".into(), fingerprint: "ab".repeat(32) }],
+        }
+    }
+
+    #[tokio::test]
+    async fn settings_become_options() {
+        let options = options(&plugin(), "org_a").await.unwrap();
+        assert_eq!((options.id.as_str(), options.listen.port()), ("org_a", 5005));
+        assert!(options.listen.ip().is_loopback() && options.given.is_some());
+        assert_eq!(options.endpoint.unwrap().to_string(), "https://node.example:5005");
+        assert_eq!(options.bootstrap[0].fingerprint.to_string(), "ab".repeat(32));
+    }
+
+    #[tokio::test]
+    async fn wrong_settings_are_named() {
+        let mut wrong = plugin();
+        wrong.endpoint = Some("http://node.example".into());
+        let error = options(&wrong, "org_a").await.unwrap_err().to_string();
+        assert!(error.starts_with("data exchange plug-in dx: endpoint"), "{error}");
+        let mut wrong = plugin();
+        wrong.peers[0].endpoint = "nowhere".into();
+        assert!(options(&wrong, "org_a").await.unwrap_err().to_string().contains("peers[].endpoint"));
+        let mut wrong = plugin();
+        wrong.address = "no such host.invalid".into();
+        assert!(matches!(options(&wrong, "org_a").await, Err(Error::Address { .. })));
+    }
+}

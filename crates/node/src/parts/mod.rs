@@ -1,0 +1,162 @@
+//! The adapters that a configuration names, made once and shared by the namespaces that use them.
+//!
+//! A plug-in that no namespace uses is not started. A new kind of adapter is one file here and one arm in the configuration.
+
+mod database;
+mod exchange;
+mod ledger;
+mod storage;
+
+use std::{collections::HashMap, sync::Arc};
+
+use photinus_ethereum::Ethereum;
+use photinus_ports::clock::Clock;
+use photinus_storage_local::blobs::Blobs;
+use photinus_store::Store;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Error,
+    config::{Blockchain, Config, DataExchange, Database, Namespace, SharedStorage},
+};
+
+/// The running adapters, by the names of their plug-ins.
+#[derive(Default)]
+pub(crate) struct Parts {
+    stores: HashMap<String, Store>,
+    ledgers: HashMap<String, Arc<Ethereum>>,
+    exchanges: HashMap<String, Task<photinus_exchange_https::Handle>>,
+    storages: HashMap<String, Stored>,
+}
+
+/// Shared storage and local blobs of one folder, and whose connections it uses.
+struct Stored {
+    exchange: String,
+    shared: Task<photinus_storage_local::shared::Handle>,
+    blobs: Blobs,
+}
+
+/// What a namespace is given.
+pub(crate) struct Chosen {
+    pub(crate) store: Store,
+    pub(crate) ledger: Arc<Ethereum>,
+    pub(crate) exchange: photinus_exchange_https::Handle,
+    pub(crate) shared: photinus_storage_local::shared::Handle,
+    pub(crate) blobs: Blobs,
+}
+
+/// A service that runs until it is told to stop, and the handle that others use.
+struct Task<H> {
+    handle: H,
+    shutdown: CancellationToken,
+    running: JoinHandle<()>,
+}
+
+impl<H> Task<H> {
+    fn spawn<F: Future<Output = ()> + Send + 'static>(handle: H, run: impl FnOnce(CancellationToken) -> F) -> Self {
+        let shutdown = CancellationToken::new();
+        let running = tokio::spawn(run(shutdown.clone()));
+        Self { handle, shutdown, running }
+    }
+
+    async fn stop(self) {
+        self.shutdown.cancel();
+        if let Err(error) = self.running.await {
+            tracing::error!(%error, "a part of the node broke");
+        }
+    }
+}
+
+impl Parts {
+    /// Starts the adapters that a namespace uses, as far as they do not run. On an error, what was started runs on and is
+    /// stopped with the rest.
+    pub(crate) async fn choose(
+        &mut self,
+        config: &Config,
+        namespace: &Namespace,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Chosen, Error> {
+        let plugins = &config.plugins;
+        let missing = |name: &str| Error::Plugin { namespace: namespace.name.clone(), name: name.to_owned() };
+        let database = plugins.database.iter().find(|plugin| plugin.name == namespace.database);
+        let blockchain = plugins.blockchain.iter().find(|plugin| plugin.name == namespace.blockchain);
+        let exchange = plugins.data_exchange.iter().find(|plugin| plugin.name == namespace.data_exchange);
+        let storage = plugins.shared_storage.iter().find(|plugin| plugin.name == namespace.shared_storage);
+        let store = self.store(database.ok_or_else(|| missing(&namespace.database))?).await?;
+        let ledger = self.ledger(blockchain.ok_or_else(|| missing(&namespace.blockchain))?).await?;
+        let exchange = exchange.ok_or_else(|| missing(&namespace.data_exchange))?;
+        let peers = self.exchange(exchange, &namespace.multiparty.org.name, clock).await?;
+        let storage = storage.ok_or_else(|| missing(&namespace.shared_storage))?;
+        let (shared, blobs) = self.storage(storage, &exchange.name, peers.clone()).await?;
+        Ok(Chosen { store, ledger, exchange: peers, shared, blobs })
+    }
+
+    async fn store(&mut self, plugin: &Database) -> Result<Store, Error> {
+        if let Some(store) = self.stores.get(&plugin.name) {
+            return Ok(store.clone());
+        }
+        let store = database::open(plugin).await?;
+        self.stores.insert(plugin.name.clone(), store.clone());
+        Ok(store)
+    }
+
+    async fn ledger(&mut self, plugin: &Blockchain) -> Result<Arc<Ethereum>, Error> {
+        if let Some(ledger) = self.ledgers.get(&plugin.name) {
+            return Ok(Arc::clone(ledger));
+        }
+        let ledger = ledger::start(plugin).await?;
+        self.ledgers.insert(plugin.name.clone(), Arc::clone(&ledger));
+        Ok(ledger)
+    }
+
+    async fn exchange(
+        &mut self,
+        plugin: &DataExchange,
+        organization: &str,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<photinus_exchange_https::Handle, Error> {
+        if let Some(task) = self.exchanges.get(&plugin.name) {
+            return Ok(task.handle.clone());
+        }
+        let task = exchange::start(plugin, organization, Arc::clone(clock)).await?;
+        let handle = task.handle.clone();
+        self.exchanges.insert(plugin.name.clone(), task);
+        Ok(handle)
+    }
+
+    async fn storage(
+        &mut self,
+        plugin: &SharedStorage,
+        exchange: &str,
+        peers: photinus_exchange_https::Handle,
+    ) -> Result<(photinus_storage_local::shared::Handle, Blobs), Error> {
+        if let Some(stored) = self.storages.get(&plugin.name) {
+            if stored.exchange != exchange {
+                let (one, other) = (stored.exchange.clone(), exchange.to_owned());
+                return Err(Error::SharedTwice { name: plugin.name.clone(), one, other });
+            }
+            return Ok((stored.shared.handle.clone(), stored.blobs.clone()));
+        }
+        let stored = storage::start(plugin, exchange, peers).await?;
+        let parts = (stored.shared.handle.clone(), stored.blobs.clone());
+        self.storages.insert(plugin.name.clone(), stored);
+        Ok(parts)
+    }
+
+    /// Stops everything: first what serves peers, then the connections to them, then the ledgers, then the databases.
+    pub(crate) async fn stop(self) {
+        for (_, stored) in self.storages {
+            stored.shared.stop().await;
+        }
+        for (_, exchange) in self.exchanges {
+            exchange.stop().await;
+        }
+        for (_, ledger) in self.ledgers {
+            ledger.stop().await;
+        }
+        for (_, store) in self.stores {
+            store.close().await;
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Questions about what is not decided: for those who operate a node, and for a driver that starts again.
+
+use photinus_model::Hash;
+
+use crate::decision::Verdict;
+use crate::facts::content::{Content, Message};
+use crate::facts::{BatchKey, MessageKey, Place, Pos};
+use crate::reason::{Lane, Reason};
+use crate::rows::row::MessageState;
+use crate::rows::{Error, Need, Rows, Stop, key};
+use crate::{lanes, open};
+
+/// An answer, or what must be loaded to find it. After a need, ask again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer<T> {
+    /// Tell the overlay these things, then ask again.
+    Need(Vec<Need>),
+    /// The answer.
+    Is(T),
+}
+
+/// What is known of a pinned message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// It has its verdict.
+    Decided {
+        /// The verdict.
+        verdict: Verdict,
+        /// Where it stood.
+        place: Place,
+    },
+    /// It stands on the ledger and waits.
+    Waiting {
+        /// Where it stands.
+        place: Place,
+        /// What it waits for.
+        reason: Reason,
+    },
+    /// It will be decided by the work that is left over.
+    Ready {
+        /// Where it stands.
+        place: Place,
+    },
+}
+
+/// Content that the ledger names and that is missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// Position of the event.
+    pub pos: Pos,
+    /// The content.
+    pub batch: BatchKey,
+    /// Where shared storage holds it.
+    pub payload_ref: String,
+}
+
+/// What became of a message, and why it is not decided if it is not. Nothing if no event with known content pins it.
+///
+/// # Errors
+/// If rows are broken.
+pub fn message(rows: &mut Rows, message: &MessageKey) -> Result<Answer<Option<State>>, Error> {
+    answer(state(rows, message))
+}
+
+/// Why an open context is closed: its lowest undecided value, and what that waits for. Nothing if all is decided.
+///
+/// # Errors
+/// If rows are broken.
+pub fn context(rows: &mut Rows, context: &Hash) -> Result<Answer<Option<(Place, Reason)>>, Error> {
+    answer(closed(rows, context))
+}
+
+/// The first `limit` open events at or above `from` whose content is missing: what to fetch after a start.
+///
+/// # Errors
+/// If rows are broken.
+pub fn missing(rows: &mut Rows, from: Pos, limit: usize) -> Result<Answer<Vec<Missing>>, Error> {
+    answer(unknown(rows, from, limit))
+}
+
+/// The nonce of the next message of a lane, and what it waits for. Nothing if nobody has pinned it, or if the lane is not
+/// known.
+///
+/// # Errors
+/// If rows are broken.
+pub fn lane(rows: &mut Rows, lane: &Lane) -> Result<Answer<Option<(u64, Reason)>>, Error> {
+    answer(lane_of(rows, lane))
+}
+
+fn answer<T>(found: Result<T, Stop>) -> Result<Answer<T>, Error> {
+    match found {
+        Ok(found) => Ok(Answer::Is(found)),
+        Err(Stop::Need(needs)) => Ok(Answer::Need(needs)),
+        Err(Stop::Error(error)) => Err(error),
+    }
+}
+
+fn state(rows: &mut Rows, message: &MessageKey) -> Result<Option<State>, Stop> {
+    let (anchor, waiting) = match rows.message(message)? {
+        None => return Ok(None),
+        Some(MessageState::Decided { verdict, place }) => return Ok(Some(State::Decided { verdict, place })),
+        Some(MessageState::Pending { anchor, waiting, .. }) => (anchor, waiting),
+    };
+    if let Some(reason) = waiting {
+        return Ok(Some(State::Waiting { place: anchor, reason }));
+    }
+    let event = rows.event(anchor.pos)?.ok_or_else(|| Stop::inconsistent("an anchor"))?.event;
+    let stored = rows.content(&event.batch)?.ok_or_else(|| Stop::inconsistent("content of an anchor"))?;
+    let Some((base, owner)) = stored.owner(anchor.index) else { return Ok(None) };
+    let reason = if event.masked() {
+        behind(rows, &stored.content, owner, open::slice(&event, base, owner.width()))?
+    } else {
+        earlier(rows, open::slice(&event, base, owner.width()), anchor)?
+    };
+    Ok(Some(match reason {
+        Some(reason) => State::Waiting { place: anchor, reason },
+        None => State::Ready { place: anchor },
+    }))
+}
+
+/// What stands below an open message in one of its contexts.
+fn earlier(rows: &mut Rows, contexts: &[Hash], anchor: Place) -> Result<Option<Reason>, Stop> {
+    for context in contexts {
+        if let Some(head) = open::head(rows, context)?
+            && head < anchor
+        {
+            return Ok(Some(Reason::Earlier(*context, head)));
+        }
+    }
+    Ok(None)
+}
+
+/// What a private message waits for that is not at the head of its lanes.
+fn behind(rows: &mut Rows, content: &Content, message: &Message, values: &[Hash]) -> Result<Option<Reason>, Stop> {
+    if !lanes::is_usable(rows, content)? {
+        return Ok(Some(Reason::Provenance(content.batch)));
+    }
+    let Some(group) = &message.group else { return Ok(None) };
+    if rows.group(group)?.is_none() {
+        return Ok(Some(Reason::Group(*group)));
+    }
+    for (topic, value) in message.topics.iter().zip(values) {
+        let lane = Lane { group: *group, topic: topic.clone(), author: content.author.clone() };
+        // An author who is no member has no lane; the message waits for a slot that it will never get.
+        let next = rows.lane(&lanes::id(group, topic, &content.author))?.map(|state| state.next);
+        if next.is_none_or(|next| lanes::value(&lane, next) != *value) {
+            return Ok(Some(Reason::Slot(lane, next.unwrap_or_default())));
+        }
+    }
+    Ok(None)
+}
+
+fn lane_of(rows: &mut Rows, lane: &Lane) -> Result<Option<(u64, Reason)>, Stop> {
+    let Some(state) = rows.lane(&lanes::id(&lane.group, &lane.topic, &lane.author))? else { return Ok(None) };
+    let reason = match lanes::standing(rows, &state)?.standing {
+        lanes::Standing::Unclaimed => return Ok(None),
+        lanes::Standing::Open(place) => {
+            let event = rows.event(place.pos)?.ok_or_else(|| Stop::inconsistent("a claim"))?.event;
+            match rows.content(&event.batch)? {
+                None => Reason::Content(event.batch),
+                Some(_) => Reason::Provenance(event.batch),
+            }
+        }
+        lanes::Standing::Won(winner) => {
+            let key = winner.message().map(|message| message.key);
+            match key.map(|key| self::state(rows, &key)).transpose()?.flatten() {
+                Some(State::Waiting { reason, .. }) => reason,
+                _ => return Ok(None),
+            }
+        }
+    };
+    Ok(Some((state.next, reason)))
+}
+
+fn closed(rows: &mut Rows, context: &Hash) -> Result<Option<(Place, Reason)>, Stop> {
+    let Some(head) = open::head(rows, context)? else { return Ok(None) };
+    let pinned = rows.event(head.pos)?.ok_or_else(|| Stop::inconsistent("an event with open values"))?;
+    let missing = Reason::Content(pinned.event.batch);
+    let Some(stored) = rows.content(&pinned.event.batch)? else { return Ok(Some((head, missing))) };
+    let Some((_, owner)) = stored.owner(head.index) else { return Ok(Some((head, missing))) };
+    Ok(Some(match state(rows, &owner.key)? {
+        Some(State::Waiting { reason, .. }) => (head, reason),
+        _ => (head, missing),
+    }))
+}
+
+fn unknown(rows: &mut Rows, from: Pos, limit: usize) -> Result<Vec<Missing>, Stop> {
+    let (_, to) = key::unknowns();
+    let mut low = key::unknown(from);
+    let mut found = Vec::new();
+    while found.len() < limit {
+        let Some(key) = rows.first(&low, &to)? else { break };
+        low = key::successor(&key);
+        let Some(pos) = key::trailing_pos(&key) else { continue };
+        let event = rows.event(pos)?.ok_or_else(|| Stop::inconsistent("an event without content"))?.event;
+        found.push(Missing { pos, batch: event.batch, payload_ref: event.payload_ref.clone() });
+    }
+    Ok(found)
+}

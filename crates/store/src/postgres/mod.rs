@@ -1,0 +1,100 @@
+//! PostgreSQL: one connection that writes, and a pool of those that read.
+//!
+//! The writing connection holds an advisory lock of the database, so that two nodes cannot write one database, and so
+//! that a broken connection is known to be dead on the server's side before the next one is used. Each group notes its
+//! number in the table `lane`: after a connection broke during a commit, that row tells whether the commit took place.
+//!
+//! Not here: encryption towards the server. Use a socket, a loopback address or a tunnel.
+
+mod encode;
+mod reader;
+mod session;
+mod writer;
+
+pub(crate) use reader::Readers;
+use session::Session;
+use tokio_postgres::{Config, config::SslMode};
+use writer::Writer;
+
+use crate::{
+    migrate,
+    options::{Error, Limits},
+    read::Readers as AnyReaders,
+    schema,
+    store::Opened,
+};
+
+/// The oldest server that is known to work.
+const OLDEST: i64 = 150_000;
+
+pub(crate) async fn open(url: &str, limits: &Limits) -> Result<Opened<Writer>, Error> {
+    let mut config: Config = url.parse().map_err(|error: tokio_postgres::Error| Error::Unsuitable(describe(&error)))?;
+    if config.get_ssl_mode() == SslMode::Require {
+        return Err(Error::Unsuitable(
+            "connections to the server cannot be encrypted: remove sslmode=require and use a socket or a tunnel"
+                .to_owned(),
+        ));
+    }
+    if config.get_application_name().is_none() {
+        config.application_name("photinus");
+    }
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(limits.reconnect);
+    }
+    config.tcp_user_timeout(limits.reconnect);
+    let mut session = Session::open(&config).await?;
+    migrate(&mut session).await?;
+    let highest = highest(&session).await.map_err(|error| unavailable(&error))?;
+    let namespaces = session.namespaces().await.map_err(|error| unavailable(&error))?;
+    let last = session.last_group().await.map_err(|error| unavailable(&error))?;
+    let readers = AnyReaders::Postgres(Readers::new(config.clone(), limits.readers)?);
+    let backend = Writer::new(config, limits.reconnect, session, last);
+    Ok(Opened { backend, readers, highest, namespaces })
+}
+
+async fn migrate(session: &mut Session) -> Result<(), Error> {
+    let failed = |error: tokio_postgres::Error| unavailable(&error);
+    let version: String = session.client.query_one("SHOW server_version_num", &[]).await.map_err(failed)?.get(0);
+    if version.parse::<i64>().is_ok_and(|version| version < OLDEST) {
+        return Err(Error::Unsuitable(format!(
+            "the server has version {version}, version {OLDEST} or later is needed"
+        )));
+    }
+    session.client.batch_execute(migrate::TABLE).await.map_err(failed)?;
+    let rows = session.client.query("SELECT version, digest FROM migrations ORDER BY version", &[]).await;
+    let applied: Vec<(i64, String)> = rows.map_err(failed)?.into_iter().map(|row| (row.get(0), row.get(1))).collect();
+    for migration in migrate::pending(migrate::POSTGRES, &applied)? {
+        let step = session.client.transaction().await.map_err(failed)?;
+        step.batch_execute(migration.sql).await.map_err(failed)?;
+        let record = "INSERT INTO migrations VALUES ($1, $2)";
+        step.execute(record, &[&migration.version, &migration.digest()]).await.map_err(failed)?;
+        step.commit().await.map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// The highest number of each table.
+async fn highest(session: &Session) -> Result<Vec<i64>, tokio_postgres::Error> {
+    let mut highest = Vec::with_capacity(schema::ALL.len());
+    for table in schema::ALL {
+        let sql = format!("SELECT coalesce(max(seq), 0) FROM \"{}\"", table.name);
+        highest.push(session.client.query_one(&sql, &[]).await?.get(0));
+    }
+    Ok(highest)
+}
+
+fn unavailable(error: &tokio_postgres::Error) -> Error {
+    Error::Unavailable(describe(error))
+}
+
+/// An error with what the server said; its own text says only that there was one.
+fn describe(error: &tokio_postgres::Error) -> String {
+    match (error.as_db_error(), std::error::Error::source(error)) {
+        (Some(server), _) => match server.detail() {
+            Some(detail) => format!("{}: {detail} ({})", server.message(), server.code().code()),
+            None => format!("{} ({})", server.message(), server.code().code()),
+        },
+        (None, Some(cause)) => format!("{error}: {cause}"),
+        (None, None) => error.to_string(),
+    }
+}

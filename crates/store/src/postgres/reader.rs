@@ -1,0 +1,62 @@
+//! The connections that read.
+
+use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod};
+use tokio_postgres::{Config, NoTls, types::ToSql};
+
+use super::{describe, encode::type_of};
+use crate::{
+    error::Error,
+    options,
+    read::{Cost, Sql},
+    value::Row,
+};
+
+/// A few connections, each used by one query at a time.
+#[derive(Debug)]
+pub(crate) struct Readers {
+    pool: Pool,
+}
+
+impl Readers {
+    pub(super) fn new(config: Config, connections: usize) -> Result<Self, options::Error> {
+        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let pool = Pool::builder(Manager::from_config(config, NoTls, recycling)).max_size(connections.max(1)).build();
+        pool.map(|pool| Self { pool }).map_err(|error| options::Error::Unsuitable(error.to_string()))
+    }
+
+    /// Runs a query. The texts of small ones are few and kept prepared; those of others depend on what users ask for.
+    pub(crate) async fn select(&self, sql: Sql, cost: Cost) -> Result<Vec<Row>, Error> {
+        let client = self.pool.get().await.map_err(|error| match error {
+            deadpool_postgres::PoolError::Closed => Error::Closed,
+            deadpool_postgres::PoolError::Backend(error) => Error::Unavailable(describe(&error)),
+            other => Error::Unavailable(other.to_string()),
+        })?;
+        let rows = match cost {
+            Cost::Small => {
+                let params: Vec<&(dyn ToSql + Sync)> = sql.params.iter().map(|value| value as _).collect();
+                let statement = client.prepare_cached(&sql.text).await.map_err(|error| failed(&error))?;
+                client.query(&statement, &params).await
+            }
+            Cost::Open => {
+                let params: Vec<_> =
+                    sql.params.iter().map(|value| (value as &(dyn ToSql + Sync), type_of(value))).collect();
+                client.query_typed(&sql.text, &params).await
+            }
+        };
+        let read = |row: tokio_postgres::Row| (0..row.len()).map(|index| row.try_get(index)).collect();
+        let rows = rows.map_err(|error| failed(&error))?;
+        rows.into_iter().map(read).collect::<Result<_, _>>().map_err(|error| failed(&error))
+    }
+
+    pub(crate) fn close(&self) {
+        self.pool.close();
+    }
+}
+
+/// A query of this crate is well formed: only data exceptions are the query's own fault.
+fn failed(error: &tokio_postgres::Error) -> Error {
+    match error.code() {
+        Some(code) if code.code().starts_with("22") => Error::Refused(describe(error)),
+        _ => Error::Unavailable(describe(error)),
+    }
+}

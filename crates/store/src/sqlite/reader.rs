@@ -1,0 +1,80 @@
+//! The connections that read.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rusqlite::Connection;
+use tokio::sync::Semaphore;
+
+use super::{Guard, value};
+use crate::{
+    error::Error,
+    read::{Cost, Sql},
+    value::Row,
+};
+
+/// A few connections, each used by one query at a time.
+#[derive(Debug)]
+pub(crate) struct Readers {
+    count: u32,
+    free: Arc<Semaphore>,
+    connections: Arc<Mutex<Vec<Connection>>>,
+    guard: Mutex<Option<Arc<Guard>>>,
+}
+
+impl Readers {
+    pub(super) fn new(connections: Vec<Connection>, guard: Arc<Guard>) -> Self {
+        Self {
+            count: u32::try_from(connections.len()).unwrap_or(u32::MAX),
+            free: Arc::new(Semaphore::new(connections.len())),
+            connections: Arc::new(Mutex::new(connections)),
+            guard: Mutex::new(Some(guard)),
+        }
+    }
+
+    /// Runs a query. A small one runs where it is called: it takes less time than handing it to another thread and back.
+    pub(crate) async fn select(&self, sql: Sql, cost: Cost) -> Result<Vec<Row>, Error> {
+        let permit = Arc::clone(&self.free).acquire_owned().await.map_err(|_| Error::Closed)?;
+        let connection = self.connections.lock().pop().ok_or(Error::Closed)?;
+        let connections = Arc::clone(&self.connections);
+        let work = move || {
+            #[cfg(test)]
+            super::plans::check(&connection, &sql.text, &sql.params);
+            let result = query(&connection, &sql);
+            connections.lock().push(connection);
+            drop(permit);
+            result
+        };
+        let result = match cost {
+            Cost::Small => work(),
+            Cost::Open => tokio::task::spawn_blocking(work).await.map_err(|_| Error::Closed)?,
+        };
+        result.map_err(|error| match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::TooBig | rusqlite::ErrorCode::TypeMismatch) => Error::Refused(error.to_string()),
+            _ => Error::Unavailable(error.to_string()),
+        })
+    }
+
+    /// Gives the file back; queries under way end first, later ones fail.
+    pub(crate) async fn close(&self) {
+        // An error means that somebody else has closed already.
+        let _all = self.free.acquire_many(self.count).await;
+        self.free.close();
+        self.connections.lock().clear();
+        self.guard.lock().take();
+    }
+}
+
+fn query(connection: &Connection, sql: &Sql) -> rusqlite::Result<Vec<Row>> {
+    let mut statement = connection.prepare_cached(&sql.text)?;
+    for (index, value) in (1..).zip(&sql.params) {
+        statement.raw_bind_parameter(index, value)?;
+    }
+    let columns = statement.column_count();
+    let mut rows = statement.raw_query();
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push((0..columns).map(|index| value(row.get_ref(index)?)).collect::<rusqlite::Result<Row>>()?);
+    }
+    Ok(found)
+}

@@ -1,0 +1,186 @@
+//! The handle of a store.
+
+use std::{collections::HashMap, fmt, sync::Arc, thread};
+
+use parking_lot::{Mutex, RwLock};
+use photinus_model::namespace::Namespace;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    change::ChangeSet,
+    error::Error,
+    feed::{Feed, Feeds},
+    lane::{Committed, Lane, Namespaces, Request},
+    options::{self, Database, Limits, Options},
+    plan::Counters,
+    postgres,
+    read::{Read, Readers},
+    sqlite,
+};
+
+/// A store. Clones are handles of the same one.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    requests: mpsc::Sender<Request>,
+    readers: Readers,
+    namespaces: Namespaces,
+    feeds: Arc<Feeds>,
+    /// The lane's thread, where it has one.
+    thread: Mutex<Option<thread::JoinHandle<()>>>,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("readers", &self.inner.readers).finish_non_exhaustive()
+    }
+}
+
+/// What a backend gives when it is opened.
+pub(crate) struct Opened<B> {
+    pub(crate) backend: B,
+    pub(crate) readers: Readers,
+    /// The highest number of each table, in the order of [`crate::schema::ALL`].
+    pub(crate) highest: Vec<i64>,
+    /// Numbers of namespaces by name.
+    pub(crate) namespaces: HashMap<String, i64>,
+}
+
+impl<B> Opened<B> {
+    pub(crate) fn lane(self, limits: &Limits) -> (Lane<B>, Readers) {
+        let lane = Lane {
+            backend: self.backend,
+            counters: Counters::after(&self.highest),
+            namespaces: Arc::new(RwLock::new(self.namespaces)),
+            feeds: Arc::new(Feeds::new(limits.feed)),
+            group: limits.group.max(1),
+        };
+        (lane, self.readers)
+    }
+}
+
+impl Store {
+    /// Opens a store, brings its schema up to date and starts its lane. Must be called within a Tokio runtime.
+    ///
+    /// # Errors
+    /// When the database cannot be opened, belongs to another node, or was written by a later version.
+    pub async fn open(options: Options) -> Result<Self, options::Error> {
+        let limits = options.limits;
+        let (requests, queue) = mpsc::channel(limits.queue.max(1));
+        let inner = match options.database {
+            Database::Postgres { url } => {
+                let (lane, readers) = postgres::open(&url, &limits).await?.lane(&limits);
+                let (namespaces, feeds) = (Arc::clone(&lane.namespaces), Arc::clone(&lane.feeds));
+                tokio::spawn(lane.run(queue));
+                Inner { requests, readers, namespaces, feeds, thread: Mutex::new(None) }
+            }
+            local => {
+                let opened = tokio::task::spawn_blocking(move || sqlite::open(local, &limits)).await;
+                let opened = opened.map_err(|error| options::Error::Unavailable(error.to_string()))??;
+                let (lane, readers) = opened.lane(&limits);
+                let (namespaces, feeds) = (Arc::clone(&lane.namespaces), Arc::clone(&lane.feeds));
+                // A thread of its own: statements of a connection that stays on one core cost a tenth of those that hop.
+                let thread = thread::Builder::new()
+                    .name("store-lane".to_owned())
+                    .spawn(move || futures::executor::block_on(lane.run(queue)))
+                    .map_err(|error| options::Error::Unavailable(error.to_string()))?;
+                Inner { requests, readers, namespaces, feeds, thread: Mutex::new(Some(thread)) }
+            }
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Hands over a change set and returns when it is durable. A full queue makes the caller wait.
+    ///
+    /// A caller that stops waiting does not take the set back.
+    ///
+    /// # Errors
+    /// See [`Error`]; unless it is [`Error::Unknown`], nothing of the set was written.
+    pub async fn submit(&self, changes: ChangeSet) -> Result<Committed, Error> {
+        if changes.is_empty() {
+            return Ok(Committed::default());
+        }
+        let (answer, committed) = oneshot::channel();
+        self.inner.requests.send(Request::Submit(changes, answer)).await.map_err(|_| Error::Closed)?;
+        committed.await.map_err(|_| Error::Closed)?
+    }
+
+    /// Reads of a namespace by its local name.
+    #[must_use]
+    pub fn read<'a>(&'a self, namespace: &'a str) -> Read<'a> {
+        Read::new(&self.inner.readers, namespace, &self.inner.namespaces)
+    }
+
+    /// An entry of the ordered key-value table.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn kv_get(&self, namespace: &str, space: u8, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        self.read(namespace).kv(space, key).await
+    }
+
+    /// Entries of the ordered key-value table in the order of their keys: from `from` up to and without `to`, at most
+    /// `limit`. Without `to` up to the end of the space.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn kv_range(
+        &self,
+        namespace: &str,
+        space: u8,
+        from: &[u8],
+        to: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+        self.read(namespace).kv_range(space, from, to, limit).await
+    }
+
+    /// Entries of the ordered key-value table whose keys begin with `prefix`, in their order, at most `limit`; behind
+    /// the key `after` when it is given.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn kv_scan(
+        &self,
+        namespace: &str,
+        space: u8,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+        self.read(namespace).kv_scan(space, prefix, after, limit).await
+    }
+
+    /// The namespaces whose record was written, by name.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn namespaces(&self) -> Result<Vec<Namespace>, Error> {
+        self.inner.readers.namespaces().await
+    }
+
+    /// The events of a namespace from the next commit on.
+    #[must_use]
+    pub fn feed(&self, namespace: &str) -> Feed {
+        self.inner.feeds.subscribe(namespace)
+    }
+
+    /// Commits what was submitted before, ends the lane and all feeds, and gives the database back. Every handle of the
+    /// store is useless afterwards.
+    pub async fn close(&self) {
+        let (done, closed) = oneshot::channel();
+        if self.inner.requests.send(Request::Close(done)).await.is_ok() {
+            // The lane drops the sender only when it ends.
+            let _ended = closed.await;
+        }
+        let thread = self.inner.thread.lock().take();
+        if let Some(thread) = thread {
+            // A lane that panicked has been reported by its panic, and its submitters have had errors.
+            let _joined = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+        self.inner.readers.close().await;
+    }
+}
