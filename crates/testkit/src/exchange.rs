@@ -1,12 +1,14 @@
 //! A data exchange that knows who it is, and remembers whom it was told to trust.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use parking_lot::Mutex;
 use photinus_ports::{
-    exchange::{DataExchange, Error},
+    exchange::{BlobParcel, CertificateState, DataExchange, Error, MessageParcel, Receipt, Receiver, Route},
     health::Health,
+    peers::PeerId,
 };
 use serde_json::{Map, Value, json};
 
@@ -48,6 +50,32 @@ impl DataExchange for Exchange {
         }
         self.nodes.lock().insert(node.to_owned(), profile.clone());
         Ok(())
+    }
+
+    fn receive(&self, _own_node: &PeerId, _receiver: Arc<dyn Receiver>) {}
+
+    async fn send_message(&self, parcel: MessageParcel) -> Result<Receipt, Error> {
+        Err(Error::UnknownPeer(parcel.route.to.0))
+    }
+
+    async fn send_blob(&self, parcel: BlobParcel) -> Result<Receipt, Error> {
+        Err(Error::UnknownPeer(parcel.route.to.0))
+    }
+
+    async fn ask(&self, route: &Route, _question: Bytes, _limit: u64) -> Result<Bytes, Error> {
+        Err(Error::UnknownPeer(route.to.0.clone()))
+    }
+
+    fn changes(&self) -> tokio::sync::watch::Receiver<u64> {
+        tokio::sync::watch::channel(0).1
+    }
+
+    fn reachable(&self, node: &PeerId) -> Result<(), String> {
+        Err(format!("{} is not a peer", node.0))
+    }
+
+    fn certificate(&self) -> Option<CertificateState> {
+        None
     }
 
     fn health(&self) -> Health {

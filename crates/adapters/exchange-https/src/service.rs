@@ -8,10 +8,11 @@ use std::{
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use photinus_ports::{
     clock::Clock,
-    exchange::{self, DataExchange},
+    exchange::{self, BlobParcel, CertificateState, DataExchange, MessageParcel, Receipt, Receiver, Route},
     health::Health,
     peers::{self, Parcel, PeerId, PeerService, Peers},
 };
@@ -180,6 +181,32 @@ impl DataExchange for Handle {
             self.0.changed();
         }
         Ok(())
+    }
+
+    fn receive(&self, _own_node: &PeerId, _receiver: Arc<dyn Receiver>) {}
+
+    async fn send_message(&self, parcel: MessageParcel) -> Result<Receipt, exchange::Error> {
+        Err(exchange::Error::UnknownPeer(parcel.route.to.0))
+    }
+
+    async fn send_blob(&self, parcel: BlobParcel) -> Result<Receipt, exchange::Error> {
+        Err(exchange::Error::UnknownPeer(parcel.route.to.0))
+    }
+
+    async fn ask(&self, route: &Route, _question: Bytes, _limit: u64) -> Result<Bytes, exchange::Error> {
+        Err(exchange::Error::UnknownPeer(route.to.0.clone()))
+    }
+
+    fn changes(&self) -> tokio::sync::watch::Receiver<u64> {
+        Peers::changes(self)
+    }
+
+    fn reachable(&self, node: &PeerId) -> Result<(), String> {
+        Handle::reachable(self, node)
+    }
+
+    fn certificate(&self) -> Option<CertificateState> {
+        None
     }
 
     fn health(&self) -> Health {
