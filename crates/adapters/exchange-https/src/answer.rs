@@ -1,6 +1,7 @@
 //! Answers the requests of authenticated peers.
 //!
-//! `POST /photinus/v1/<protocol>` over HTTP/2 are the calls between Photinus nodes. `HEAD /api/v1/ping` is the sign of life
+//! `POST /photinus/v1/<protocol>` over HTTP/2 are the calls between Photinus nodes, and what is below
+//! [`DELIVERIES`] their private deliveries. `HEAD /api/v1/ping` is the sign of life
 //! that FireFly data exchanges ask each other for; their messages and blobs are not served yet.
 
 use std::{convert::Infallible, sync::Arc};
@@ -10,6 +11,7 @@ use hyper::body::Incoming;
 use photinus_ports::peers::{Parcel, PeerId};
 
 use crate::{
+    delivery::{DELIVERIES, Refused},
     frame::{self, Demands, Outgoing},
     guest::Guest,
     shared::Shared,
@@ -46,6 +48,12 @@ impl Caller {
         if request.method() == Method::HEAD && path == PING {
             return Ok(status(StatusCode::NO_CONTENT, frame::text("")));
         }
+        if path.starts_with(DELIVERIES) {
+            return Ok(self.delivery(request).await.unwrap_or_else(|Refused(code, reason)| {
+                tracing::debug!(peer = %self.id.0, %code, reason, "delivery refused");
+                error(code, &reason)
+            }));
+        }
         let protocol = match path.strip_prefix(CALLS) {
             Some(protocol) if is_protocol(protocol) => protocol.to_owned(),
             _ => return Ok(error(StatusCode::NOT_FOUND, "no such path")),
@@ -73,7 +81,7 @@ impl Caller {
             let code = match e {
                 frame::Error::HeadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
                 frame::Error::Slow => StatusCode::REQUEST_TIMEOUT,
-                frame::Error::Short | frame::Error::Broken(_) => StatusCode::BAD_REQUEST,
+                _ => StatusCode::BAD_REQUEST,
             };
             (code, e.to_string())
         })?;

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, request};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use parking_lot::Mutex;
@@ -48,49 +48,69 @@ impl Call<'_> {
     }
 
     async fn make(&self, protocol: &str, request: Parcel) -> Result<Parcel, Error> {
-        let channel = self.link.channel().await.map_err(|reason| self.unreachable(reason))?;
-        let target = Target::Peer(self.peer.clone());
-        self.shared
-            .trust
-            .verify(&target, &channel.presented, self.shared.now())
-            .map_err(|e| self.unreachable(e.to_string()))?;
-        let progress = Arc::new(Mutex::new(Instant::now()));
-        let ticking = Arc::clone(&progress);
-        let body = frame::encode(request, move || *ticking.lock() = Instant::now())
-            .map_err(|e| self.refused(format!("not sent: {e}")))?;
-        let response = self.send(channel, protocol, body, &progress).await?;
+        let limits = &self.shared.limits;
+        let channel = open(self.shared, self.link, self.peer).await.map_err(|reason| self.unreachable(reason))?;
+        let progress = Progress::default();
+        let body = frame::encode(request, progress.tick()).map_err(|e| self.refused(format!("not sent: {e}")))?;
+        let request = Request::builder().method(Method::POST).uri(format!("{CALLS}{protocol}"));
+        let response = send(channel, request, body, &progress, limits.answer).await;
+        let response = response.map_err(|reason| self.unreachable(reason))?;
         if response.status() != StatusCode::OK {
             let code = response.status();
-            return Err(self.refused(reason(code, response.into_body(), self.shared.limits.idle).await));
+            return Err(self.refused(reason(code, response.into_body(), limits.idle).await));
         }
-        let limits = &self.shared.limits;
         let demands = Demands { head: limits.head, idle: limits.idle, body: limits.body };
         frame::decode(response.into_body(), demands).await.map_err(|e| self.unreachable(e.to_string()))
     }
+}
 
-    /// Sends, and waits for the answer's first byte as long as the request's body flows and a while after.
-    async fn send(
-        &self,
-        mut channel: Channel,
-        protocol: &str,
-        body: Outgoing,
-        progress: &Mutex<Instant>,
-    ) -> Result<Response<Incoming>, Error> {
-        let endpoint = &channel.endpoint;
-        let request = Request::builder()
-            .method(Method::POST)
-            .uri(format!("https://{}{}{CALLS}{protocol}", endpoint.authority(), endpoint.prefix()))
-            .body(body)
-            .map_err(|e| self.unreachable(e.to_string()))?;
-        let mut response = std::pin::pin!(channel.sender.send_request(request));
-        loop {
-            let deadline = *progress.lock() + self.shared.limits.answer;
-            tokio::select! {
-                response = response.as_mut() => return response.map_err(|e| self.unreachable(cause(&e))),
-                () = tokio::time::sleep_until(deadline) => {
-                    if *progress.lock() + self.shared.limits.answer <= Instant::now() {
-                        return Err(self.unreachable("no answer in time"));
-                    }
+/// When the connection last took something of a request's body.
+#[derive(Clone)]
+pub(crate) struct Progress(Arc<Mutex<Instant>>);
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Instant::now())))
+    }
+}
+
+impl Progress {
+    /// To be called when it takes something.
+    pub(crate) fn tick(&self) -> impl Fn() + Send + Sync + 'static {
+        let last = Arc::clone(&self.0);
+        move || *last.lock() = Instant::now()
+    }
+}
+
+/// The open connection to a peer whose certificate is good still.
+pub(crate) async fn open(shared: &Shared, link: &Link, peer: &PeerId) -> Result<Channel, String> {
+    let channel = link.channel().await?;
+    let target = Target::Peer(peer.clone());
+    shared.trust.verify(&target, &channel.presented, shared.now()).map_err(|e| e.to_string())?;
+    Ok(channel)
+}
+
+/// Sends a request whose URI is a path, and waits for the answer's first byte as long as the request's body flows and a while
+/// after.
+pub(crate) async fn send(
+    mut channel: Channel,
+    request: request::Builder,
+    body: Outgoing,
+    progress: &Progress,
+    patience: Duration,
+) -> Result<Response<Incoming>, String> {
+    let mut request = request.body(body).map_err(|e| e.to_string())?;
+    let endpoint = &channel.endpoint;
+    let uri = format!("https://{}{}{}", endpoint.authority(), endpoint.prefix(), request.uri().path());
+    *request.uri_mut() = uri.parse().map_err(|_| "the address cannot be used".to_owned())?;
+    let mut response = std::pin::pin!(channel.sender.send_request(request));
+    loop {
+        let deadline = *progress.0.lock() + patience;
+        tokio::select! {
+            response = response.as_mut() => return response.map_err(|e| cause(&e)),
+            () = tokio::time::sleep_until(deadline) => {
+                if Instant::now() >= *progress.0.lock() + patience {
+                    return Err("no answer in time".to_owned());
                 }
             }
         }
@@ -106,7 +126,7 @@ fn cause(error: &hyper::Error) -> String {
 }
 
 /// What the peer said, made fit for a log.
-async fn reason(code: StatusCode, body: Incoming, within: Duration) -> String {
+pub(crate) async fn reason(code: StatusCode, body: Incoming, within: Duration) -> String {
     #[derive(serde::Deserialize)]
     struct Refusal {
         error: String,

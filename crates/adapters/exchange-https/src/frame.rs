@@ -6,7 +6,7 @@ use std::{io, pin::Pin, sync::Arc, time::Duration};
 use bytes::{Buf, Bytes, BytesMut};
 use futures::{Stream, StreamExt, stream};
 use http_body_util::{BodyExt, StreamBody};
-use hyper::body::{Frame, Incoming};
+use hyper::body::{Body as _, Frame, Incoming};
 use photinus_ports::{peers::Parcel, stream::ByteStream};
 
 /// The largest head.
@@ -26,6 +26,10 @@ pub(crate) enum Error {
     Short,
     #[error("the connection broke: {0}")]
     Broken(hyper::Error),
+    #[error("the body is larger than {0} bytes, or than it said it would be")]
+    TooLarge(u64),
+    #[error("the body stopped flowing")]
+    Stuck,
 }
 
 /// A body of a text.
@@ -100,6 +104,35 @@ async fn read_head(mut incoming: Incoming, demands: Demands) -> Result<Parcel, E
                 }
             }
         }
+    }
+}
+
+/// Reads a body of at most `limit` bytes into memory. A pause between two chunks may be as long as `idle`.
+pub(crate) async fn collect(mut incoming: Incoming, limit: u64, idle: Duration) -> Result<Bytes, Error> {
+    let mut whole = BytesMut::new();
+    loop {
+        let data = async {
+            // Empty frames count as silence.
+            loop {
+                match incoming.frame().await {
+                    None => return Ok(None),
+                    Some(Err(error)) => return Err(Error::Broken(error)),
+                    Some(Ok(frame)) => match frame.into_data() {
+                        Ok(data) if !data.is_empty() => return Ok(Some(data)),
+                        _ => {}
+                    },
+                }
+            }
+        };
+        let data = tokio::time::timeout(idle, data).await.map_err(|_| Error::Stuck)??;
+        let Some(data) = data else { return Ok(whole.freeze()) };
+        if (whole.len() + data.len()) as u64 > limit {
+            return Err(Error::TooLarge(limit));
+        }
+        if whole.is_empty() && incoming.is_end_stream() {
+            return Ok(data);
+        }
+        whole.extend_from_slice(&data);
     }
 }
 

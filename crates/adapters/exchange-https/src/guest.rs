@@ -6,19 +6,43 @@ use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-/// Connections and calls of one peer.
+use crate::options::Limits;
+
+/// The unit in which the memory of messages is counted, in bytes.
+const UNIT: u64 = 1024;
+
+/// Connections and requests of one peer. What is too much is refused at once and holds no memory.
 pub(crate) struct Guest {
     calls: Arc<Semaphore>,
+    messages: Arc<Semaphore>,
+    message_memory: Arc<Semaphore>,
+    questions: Arc<Semaphore>,
     connections: Mutex<VecDeque<CancellationToken>>,
     max_connections: usize,
 }
 
+/// A place for one request. Dropping it frees it.
+pub(crate) struct Place(#[expect(dead_code, reason = "held, not read")] Vec<OwnedSemaphorePermit>);
+
+fn units(bytes: u64) -> usize {
+    usize::try_from(bytes.div_ceil(UNIT)).unwrap_or(Semaphore::MAX_PERMITS).clamp(1, Semaphore::MAX_PERMITS)
+}
+
+fn place(semaphore: &Arc<Semaphore>) -> Option<Place> {
+    Arc::clone(semaphore).try_acquire_owned().ok().map(|permit| Place(vec![permit]))
+}
+
 impl Guest {
-    pub(crate) fn new(max_connections: usize, max_calls: usize) -> Self {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        let places = |count: usize| Arc::new(Semaphore::new(count.clamp(1, Semaphore::MAX_PERMITS)));
         Self {
-            calls: Arc::new(Semaphore::new(max_calls)),
+            calls: places(limits.calls_per_peer),
+            messages: places(limits.messages_per_peer),
+            // One message of the largest size always fits.
+            message_memory: places(units(limits.message_bytes_per_peer.max(limits.message))),
+            questions: places(limits.questions_per_peer),
             connections: Mutex::new(VecDeque::new()),
-            max_connections: max_connections.max(1),
+            max_connections: limits.connections_per_peer.max(1),
         }
     }
 
@@ -36,8 +60,21 @@ impl Guest {
     }
 
     /// A place for one call, if the peer has one left.
-    pub(crate) fn call(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.calls).try_acquire_owned().ok()
+    pub(crate) fn call(&self) -> Option<Place> {
+        place(&self.calls)
+    }
+
+    /// A place for a message of so many bytes, if there is one left.
+    pub(crate) fn message(&self, size: u64) -> Option<Place> {
+        let place = Arc::clone(&self.messages).try_acquire_owned().ok()?;
+        let memory = u32::try_from(units(size)).ok()?;
+        let memory = Arc::clone(&self.message_memory).try_acquire_many_owned(memory).ok()?;
+        Some(Place(vec![place, memory]))
+    }
+
+    /// A place for one question, if there is one left.
+    pub(crate) fn question(&self) -> Option<Place> {
+        place(&self.questions)
     }
 }
 
@@ -47,7 +84,7 @@ mod tests {
 
     #[test]
     fn one_connection_too_many_closes_the_oldest() {
-        let guest = Guest::new(2, 1);
+        let guest = Guest::new(&Limits { connections_per_peer: 2, ..Limits::default() });
         let connections: Vec<_> = (0..3).map(|_| CancellationToken::new()).collect();
         for connection in &connections {
             guest.enter(connection.clone());
@@ -61,11 +98,24 @@ mod tests {
 
     #[test]
     fn a_call_too_many_is_refused_until_one_ends() {
-        let guest = Guest::new(1, 1);
+        let guest = Guest::new(&Limits { calls_per_peer: 1, ..Limits::default() });
         let place = guest.call();
         assert!(place.is_some());
         assert!(guest.call().is_none());
         drop(place);
         assert!(guest.call().is_some());
+    }
+
+    #[test]
+    fn messages_share_a_bounded_memory() {
+        let limits = Limits { message: 4096, message_bytes_per_peer: 8192, messages_per_peer: 3, ..Limits::default() };
+        let guest = Guest::new(&limits);
+        let held: Vec<_> = [4096, 3072, 1].into_iter().map(|size| guest.message(size)).collect();
+        assert!(held.iter().all(Option::is_some));
+        assert!(guest.message(1).is_none(), "too many");
+        drop(held);
+        let _large = guest.message(4097);
+        assert!(guest.message(4096).is_none(), "too much");
+        assert!(guest.message(3072).is_some());
     }
 }

@@ -4,9 +4,10 @@
 //! * Trust: a peer is known by the certificates in its node identity on the ledger, or by a fingerprint in the configuration
 //!   until it is registered. A certificate proves one id and nothing more.
 //! * Calls: [`photinus_ports::peers::Peers`] over HTTP/2 on mutual TLS, with one kept connection to each peer.
+//! * Deliveries: private messages and questions, on the same connections, handed to whoever receives for a node.
 //!
-//! Deliberately not here: private messages and blobs (the FireFly data exchange's `POST /api/v1/messages` and
-//! `PUT /api/v1/blobs`), which will be served on the same port, and anything about what calls carry.
+//! Deliberately not here: what waits for a peer that is away (the engine's store keeps it), and anything about what calls and
+//! messages carry.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), photinus_exchange_https::Error> {
@@ -28,6 +29,7 @@
 mod answer;
 mod call;
 mod certificate;
+mod delivery;
 pub mod endpoint;
 mod error;
 mod file;

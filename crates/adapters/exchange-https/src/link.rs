@@ -58,6 +58,10 @@ pub(crate) struct Link {
     pub(crate) target: Target,
     /// Places for calls under way.
     pub(crate) calls: Arc<Semaphore>,
+    /// Places for messages under way.
+    pub(crate) messages: Arc<Semaphore>,
+    /// Places for questions under way.
+    pub(crate) questions: Arc<Semaphore>,
     state: watch::Sender<State>,
     wake: Notify,
     /// Where it was reached last.
@@ -66,9 +70,12 @@ pub(crate) struct Link {
 
 impl Link {
     pub(crate) fn new(target: Target, limits: &Limits) -> Self {
+        let places = |count: usize| Arc::new(Semaphore::new(count.clamp(1, Semaphore::MAX_PERMITS)));
         Self {
             target,
-            calls: Arc::new(Semaphore::new(limits.calls_per_peer)),
+            calls: places(limits.calls_per_peer),
+            messages: places(limits.messages_per_peer),
+            questions: places(limits.questions_per_peer),
             state: watch::Sender::new(State::Connecting),
             wake: Notify::new(),
             last_endpoint: Mutex::new(None),

@@ -117,7 +117,6 @@ async fn serve(caller: Arc<Caller>, tls: TlsStream<TcpStream>, close: &Cancellat
     }
     let io = TokioIo::new(tls);
     if multiplexed {
-        let streams = u32::try_from(limits.calls_per_peer).unwrap_or(u32::MAX);
         drive!(
             conn::http2::Builder::new(TokioExecutor::new())
                 .timer(TokioTimer::new())
@@ -125,7 +124,7 @@ async fn serve(caller: Arc<Caller>, tls: TlsStream<TcpStream>, close: &Cancellat
                 .initial_connection_window_size(WINDOWS.1)
                 .max_send_buf_size(SEND_BUFFER)
                 .max_header_list_size(16 * 1024)
-                .max_concurrent_streams(streams)
+                .max_concurrent_streams(limits.streams())
                 .keep_alive_interval(limits.keep_alive)
                 .keep_alive_timeout(limits.keep_alive)
                 .serve_connection(io, service)

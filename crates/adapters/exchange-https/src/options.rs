@@ -73,8 +73,16 @@ pub struct Limits {
     pub handshakes: usize,
     /// Calls of one peer that are answered at once, and calls to one peer that are under way at once.
     pub calls_per_peer: usize,
-    /// Bytes of a body, in either direction.
+    /// Bytes of the body of a call or of a blob, in either direction.
     pub body: u64,
+    /// Bytes of a private message, in either direction.
+    pub message: u64,
+    /// Messages of one peer that are taken in at once, and messages to one peer that are under way at once.
+    pub messages_per_peer: usize,
+    /// Bytes of messages of one peer that are in memory at once.
+    pub message_bytes_per_peer: u64,
+    /// Questions of one peer that are answered at once, and questions to one peer that are under way at once.
+    pub questions_per_peer: usize,
     /// For the TLS handshake.
     pub handshake: Duration,
     /// For opening a connection to a peer, with its handshake.
@@ -91,6 +99,14 @@ pub struct Limits {
     pub max_back_off: Duration,
 }
 
+impl Limits {
+    /// Requests of one peer that a connection carries at once: those of every kind, and signs of life.
+    pub(crate) fn streams(&self) -> u32 {
+        let kinds = [self.calls_per_peer, self.messages_per_peer, self.questions_per_peer, 16];
+        kinds.iter().fold(0_u32, |sum, kind| sum.saturating_add(u32::try_from(*kind).unwrap_or(u32::MAX)))
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -98,6 +114,10 @@ impl Default for Limits {
             handshakes: 256,
             calls_per_peer: 128,
             body: 16 << 30,
+            message: 1 << 20,
+            messages_per_peer: 64,
+            message_bytes_per_peer: 16 << 20,
+            questions_per_peer: 16,
             handshake: Duration::from_secs(5),
             connect: Duration::from_secs(5),
             head: Duration::from_secs(10),

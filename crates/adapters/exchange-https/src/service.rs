@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     net::SocketAddr,
     sync::{Arc, atomic::AtomicBool, atomic::Ordering},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use async_trait::async_trait;
@@ -25,7 +25,9 @@ use tokio_util::{
 };
 
 use crate::{
-    Endpoint, Error, Identity, Options, answer, call, listener,
+    Endpoint, Error, Identity, Options, answer, call,
+    delivery::{self, receivers::Receivers, route},
+    listener,
     profile::{self, Profile},
     shared::Shared,
     tls,
@@ -86,6 +88,7 @@ impl Service {
             trust,
             clock,
             services: RwLock::new(HashMap::new()),
+            receivers: Receivers::default(),
             links: Mutex::new(HashMap::new()),
             guests: Mutex::new(HashMap::new()),
             changes: watch::Sender::new(0),
@@ -124,8 +127,9 @@ impl Service {
         if tokio::time::timeout(FAREWELL, shared.tasks.wait()).await.is_err() {
             tracing::warn!("some connections of peers did not end in time");
         }
-        // Services hold this handle, and it holds them.
+        // Services and receivers hold this handle, and it holds them.
         shared.services.write().clear();
+        shared.receivers.clear();
     }
 }
 
@@ -183,18 +187,28 @@ impl DataExchange for Handle {
         Ok(())
     }
 
-    fn receive(&self, _own_node: &PeerId, _receiver: Arc<dyn Receiver>) {}
+    fn receive(&self, own_node: &PeerId, receiver: Arc<dyn Receiver>) {
+        if route::split(own_node).0 == self.0.identity.id() {
+            self.0.receivers.add(own_node, receiver);
+        } else {
+            tracing::error!(
+                node = own_node.0,
+                own = self.0.identity.id(),
+                "not received for: this is no node of this one"
+            );
+        }
+    }
 
     async fn send_message(&self, parcel: MessageParcel) -> Result<Receipt, exchange::Error> {
-        Err(exchange::Error::UnknownPeer(parcel.route.to.0))
+        delivery::message(&self.0, parcel).await
     }
 
     async fn send_blob(&self, parcel: BlobParcel) -> Result<Receipt, exchange::Error> {
         Err(exchange::Error::UnknownPeer(parcel.route.to.0))
     }
 
-    async fn ask(&self, route: &Route, _question: Bytes, _limit: u64) -> Result<Bytes, exchange::Error> {
-        Err(exchange::Error::UnknownPeer(route.to.0.clone()))
+    async fn ask(&self, route: &Route, question: Bytes, limit: u64) -> Result<Bytes, exchange::Error> {
+        delivery::ask(&self.0, route, question, limit).await
     }
 
     fn changes(&self) -> tokio::sync::watch::Receiver<u64> {
@@ -202,15 +216,16 @@ impl DataExchange for Handle {
     }
 
     fn reachable(&self, node: &PeerId) -> Result<(), String> {
-        Handle::reachable(self, node)
+        Handle::reachable(self, &route::base(node))
     }
 
     fn certificate(&self) -> Option<CertificateState> {
-        None
+        let ends = u64::try_from(self.0.identity.not_after()).ok()?;
+        Some(CertificateState { not_after: SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(ends))? })
     }
 
     fn health(&self) -> Health {
-        if self.0.now() > self.0.identity.leaf().not_after() {
+        if self.0.now() > self.0.identity.not_after() {
             return Health::Down("this node's certificate has expired".to_owned());
         }
         if self.0.listening.load(Ordering::Acquire) {

@@ -15,6 +15,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     certificate::Identity,
+    delivery::receivers::Receivers,
     endpoint::Endpoint,
     guest::Guest,
     link::Link,
@@ -30,6 +31,7 @@ pub(crate) struct Shared {
     pub(crate) trust: Arc<Trust>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) services: RwLock<HashMap<String, Arc<dyn PeerService>>>,
+    pub(crate) receivers: Receivers,
     pub(crate) links: Mutex<HashMap<Target, Arc<Link>>>,
     pub(crate) guests: Mutex<HashMap<PeerId, Arc<Guest>>>,
     pub(crate) changes: watch::Sender<u64>,
@@ -52,7 +54,7 @@ impl Shared {
     /// What a peer has open here.
     pub(crate) fn guest(&self, peer: &PeerId) -> Arc<Guest> {
         let mut guests = self.guests.lock();
-        let new = || Arc::new(Guest::new(self.limits.connections_per_peer, self.limits.calls_per_peer));
+        let new = || Arc::new(Guest::new(&self.limits));
         Arc::clone(guests.entry(peer.clone()).or_insert_with(new))
     }
 

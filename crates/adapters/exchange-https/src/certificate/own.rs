@@ -112,6 +112,13 @@ impl Identity {
         self.published.text()
     }
 
+    /// When the first certificate of the chain ends, in Unix seconds.
+    pub(crate) fn not_after(&self) -> i64 {
+        let chain = self.published.certificates().iter().map(Certificate::not_after);
+        chain.fold(self.leaf.not_after(), i64::min)
+    }
+
+    #[cfg(test)]
     pub(crate) const fn leaf(&self) -> &Certificate {
         &self.leaf
     }

@@ -135,6 +135,13 @@ impl Trust {
         self.state.read().peers.keys().cloned().map(PeerId).collect()
     }
 
+    /// Whether the ledger registered a node of this name behind a base id.
+    pub(crate) fn has_node(&self, base: &str, name: Option<&str>) -> bool {
+        let state = self.state.read();
+        let registered = |peer: &Peer| peer.registrations.iter().any(|r| r.destination.as_deref() == name);
+        state.peers.get(base).is_some_and(registered)
+    }
+
     /// Where a target may be reached, best first. Empty once an unnamed one has its name.
     pub(crate) fn endpoints(&self, target: &Target) -> Vec<Endpoint> {
         let state = self.state.read();

@@ -77,7 +77,7 @@ async fn bodies_are_limited_and_a_break_is_no_end() {
 async fn a_restarted_peer_is_reached_again_and_knows_its_peers_without_being_told() {
     let (a, b) = pair(|_| ()).await;
     b.handle.serve("echo", Arc::new(Echo::default()));
-    let (mut changes, fingerprint) = (a.handle.changes(), b.handle.identity().fingerprint());
+    let (mut changes, fingerprint) = (Peers::changes(&a.handle), b.handle.identity().fingerprint());
     let (dir, options) = b.stop().await;
     until("the loss is noticed", || a.handle.reachable(&PeerId("org_b".to_owned())).is_err()).await;
     let request = || Parcel { head: Bytes::new(), body: stream::once(Bytes::new()) };

@@ -3,6 +3,8 @@
 
 mod attacks;
 mod calls;
+mod inbox;
+mod messages;
 mod node;
 mod replication;
 mod stranger;

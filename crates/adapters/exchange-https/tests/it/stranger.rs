@@ -185,6 +185,29 @@ impl Guest {
         self.0.send_request(request).await
     }
 
+    /// Status and text of the answer to a delivery with these headers.
+    pub(crate) async fn deliver(
+        &mut self,
+        what: &str,
+        headers: &[(&str, &str)],
+        length: Option<usize>,
+        body: Body,
+    ) -> (StatusCode, String) {
+        self.0.ready().await.unwrap();
+        let path = format!("https://localhost/photinus/delivery/v1/{what}");
+        let mut request = Request::builder().method(Method::POST).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(length) = length {
+            request = request.header("content-length", length);
+        }
+        let response = self.0.send_request(request.body(body).unwrap()).await.unwrap();
+        let code = response.status();
+        let text = response.into_body().collect().await.unwrap().to_bytes();
+        (code, String::from_utf8_lossy(&text).into_owned())
+    }
+
     /// Status and text of the answer to a call.
     pub(crate) async fn post(&mut self, path: &str, body: Body) -> (StatusCode, String) {
         let response = self.send(Method::POST, path, body).await.unwrap();
