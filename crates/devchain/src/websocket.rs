@@ -123,9 +123,13 @@ impl Connection {
                         Message::Close(_) => return Err(Close::Gone),
                         Message::Ping(_) | Message::Pong(_) => continue,
                     };
-                    match self.subscription_request(&text) {
+                    match subscription_request(&text) {
                         // At once, so that the answer is ahead of the first notification.
-                        Some(response) => self.send(response).await?,
+                        Some(request) => {
+                            self.catch_up().await?;
+                            let response = self.change_subscriptions(&request);
+                            self.send(response).await?;
+                        }
                         None => {
                             let api = Arc::clone(&self.api);
                             in_flight.push(async move { api.handle(&text).await }.boxed());
@@ -157,6 +161,15 @@ impl Connection {
         Ok(self.sink.send(Message::Text(text.into())).await?)
     }
 
+    /// Reports what came before this moment. Clients that ask for the same events twice, as alloy does, listen to the
+    /// newer subscription alone as soon as they read its answer: what came before it must be on the wire before it.
+    async fn catch_up(&mut self) -> Result<(), Close> {
+        while self.subscriptions.want_blocks() && self.subscriptions.next <= *self.heads.borrow() {
+            self.report_block().await?;
+        }
+        Ok(())
+    }
+
     async fn report_block(&mut self) -> Result<(), Close> {
         let number = self.subscriptions.next;
         // It has been announced, so it is there, or the archive is damaged.
@@ -181,15 +194,10 @@ impl Connection {
         Ok(self.sink.flush().await?)
     }
 
-    /// Answers `eth_subscribe` and `eth_unsubscribe`; nothing for other messages.
-    fn subscription_request(&mut self, text: &str) -> Option<String> {
-        let request = Request::parse(text).ok()?;
-        let answer = match &*request.method {
-            "eth_subscribe" => self.subscribe(&request),
-            "eth_unsubscribe" => self.unsubscribe(&request),
-            _ => return None,
-        };
-        Some(wire::response(request.id(), answer))
+    fn change_subscriptions(&mut self, request: &Request<'_>) -> String {
+        let answer =
+            if request.method == "eth_subscribe" { self.subscribe(request) } else { self.unsubscribe(request) };
+        wire::response(request.id(), answer)
     }
 
     fn subscribe(&mut self, request: &Request<'_>) -> Answer {
@@ -214,10 +222,11 @@ impl Connection {
                 "at most {MAX_SUBSCRIPTIONS} subscriptions can be open on one connection"
             )));
         }
-        let from = self.api.ledger.latest().block.header.number + 1;
         if !self.subscriptions.want_blocks() {
-            self.subscriptions.next = from;
+            self.subscriptions.next = self.api.ledger.latest().block.header.number + 1;
         }
+        // A block since the others caught up is reported to all.
+        let from = self.subscriptions.next;
         if !self.subscriptions.want_pending() {
             (_, self.subscriptions.seen) = self.api.ledger.admitted_since(u64::MAX);
         }
@@ -233,6 +242,11 @@ impl Connection {
             None => Err(Error::server("subscription not found")),
         }
     }
+}
+
+/// The request for or against a subscription in a message, if it is one.
+fn subscription_request(text: &str) -> Option<Request<'_>> {
+    Request::parse(text).ok().filter(|request| matches!(&*request.method, "eth_subscribe" | "eth_unsubscribe"))
 }
 
 /// Returns when the chain has a block of this number.

@@ -1,6 +1,7 @@
 //! The libraries that people use: alloy from Rust, ethers.js from Node.
 
 use std::process::Stdio;
+use std::time::Duration;
 
 use alloy::network::EthereumWallet;
 use alloy::primitives::{B256, U256};
@@ -26,6 +27,10 @@ sol! {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn alloy_deploys_pins_and_listens() {
+    tokio::time::timeout(Duration::from_secs(60), deploy_pin_and_listen()).await.expect("in time");
+}
+
+async fn deploy_pin_and_listen() {
     let chain = start(Options::default()).await;
     let signer = PrivateKeySigner::from_bytes(&chain.accounts()[1].private_key).unwrap();
     let author = signer.address();
@@ -80,7 +85,7 @@ async fn ethers_deploys_pins_and_listens() {
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let output = tokio::time::timeout(std::time::Duration::from_secs(60), output).await.expect("in time").unwrap();
+    let output = tokio::time::timeout(Duration::from_secs(60), output).await.expect("in time").unwrap();
     let (told, failed) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{told}\n{failed}");
     assert!(told.ends_with("all checks passed\n"), "{told}");
