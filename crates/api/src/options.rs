@@ -96,6 +96,8 @@ impl Default for Cors {
 pub struct Limits {
     /// Entries of a listing: default, and the most that may be asked for or skipped.
     pub listing: rest::Limits,
+    /// Records that are counted for one bucket of a chart. Default 100, as in FireFly.
+    pub chart_rows: usize,
     /// How long a request may take when it does not say. Default 120 s.
     pub request_timeout: Duration,
     /// How long a request may ask to take. Default 10 min.
@@ -116,6 +118,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             listing: rest::Limits::default(),
+            chart_rows: 100,
             request_timeout: Duration::from_secs(120),
             request_max_timeout: Duration::from_secs(600),
             json_size: 4 << 20,

@@ -173,10 +173,13 @@ impl Route {
                 if variable == "did" && !rest.first()?.starts_with("did:") {
                     return None;
                 }
+                if rest.is_empty() {
+                    return None;
+                }
                 variables.push((variable, rest.join("/")));
                 return Some(variables);
             }
-            let (first, others) = rest.split_first()?;
+            let (first, others) = rest.split_first().filter(|(first, _)| !first.is_empty())?;
             variables.push((variable, first.clone()));
             rest = others;
         }

@@ -1,13 +1,11 @@
 //! Paths and queries of requests, decoded.
 
-/// The parts of a path between its slashes, decoded. Empty parts are left out, so that `//` is `/`; `None` when the path ends
-/// with a slash, or a part is not text.
+/// The parts of a path between its slashes, decoded. Empty parts are left out, so that `//` is `/`, but for one behind a slash at
+/// the end: that is another path than the one without it. `None` when a part is not text.
 pub(crate) fn segments(path: &str) -> Option<Vec<String>> {
-    let path = path.strip_prefix('/').unwrap_or(path);
-    if path.ends_with('/') {
-        return None;
-    }
-    path.split('/').filter(|part| !part.is_empty()).map(|part| decode(part, false)).collect()
+    let last = path.ends_with('/').then(String::new);
+    let parts = path.split('/').filter(|part| !part.is_empty()).map(|part| decode(part, false));
+    parts.chain(last.map(Some)).collect()
 }
 
 /// The parameters of a query in their order, decoded. Bytes that are not text become the replacement character.
@@ -54,7 +52,8 @@ mod tests {
     fn paths_are_split_and_decoded() {
         let parts = |path| segments(path).map(|parts| parts.join("|"));
         assert_eq!(parts("/a//b%2Fc/d+e").as_deref(), Some("a|b/c|d+e"));
-        assert_eq!(parts("/a/"), None);
+        assert_eq!(parts("/a/").as_deref(), Some("a|"));
+        assert_eq!(parts("/").as_deref(), Some(""));
         assert_eq!(parts("/%ff"), None);
         assert_eq!(parts("/a%zz").as_deref(), Some("a%zz"));
     }

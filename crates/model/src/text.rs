@@ -56,6 +56,8 @@ macro_rules! closed_text {
         impl $name {
             /// Every member of the set.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+            /// The text of every member.
+            pub const TEXTS: &'static [&'static str] = &[$($text),+];
 
             /// The text in JSON and in the database.
             #[must_use]
@@ -105,6 +107,9 @@ macro_rules! open_text {
         }
 
         impl $name {
+            /// Every text that this version knows.
+            pub const TEXTS: &'static [&'static str] = &[$($text),+];
+
             /// The text in JSON, in the database and in hashes.
             #[must_use]
             pub fn as_str(&self) -> &str {

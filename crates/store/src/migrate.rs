@@ -19,12 +19,16 @@ impl Migration {
 }
 
 /// The steps of SQLite.
-pub(crate) static SQLITE: &[Migration] =
-    &[Migration { version: 1, sql: include_str!("../migrations/sqlite/0001_first.sql") }];
+pub(crate) static SQLITE: &[Migration] = &[
+    Migration { version: 1, sql: include_str!("../migrations/sqlite/0001_first.sql") },
+    Migration { version: 2, sql: include_str!("../migrations/sqlite/0002_times_and_paths.sql") },
+];
 
 /// The steps of PostgreSQL.
-pub(crate) static POSTGRES: &[Migration] =
-    &[Migration { version: 1, sql: include_str!("../migrations/postgres/0001_first.sql") }];
+pub(crate) static POSTGRES: &[Migration] = &[
+    Migration { version: 1, sql: include_str!("../migrations/postgres/0001_first.sql") },
+    Migration { version: 2, sql: include_str!("../migrations/postgres/0002_times_and_paths.sql") },
+];
 
 /// The table of what was applied, the same on both databases.
 pub(crate) const TABLE: &str =

@@ -173,6 +173,27 @@ impl Member {
         format!("{}/{operation}", self.name)
     }
 
+    /// Journals an operation, mines it once, and sees to its receipt.
+    async fn send(&self, operation: &OperationRef, event: PinEvent) -> Result<(), Error> {
+        let (journal, sink) = {
+            let attached = self.attached.lock();
+            let attached = attached.get(&operation.namespace);
+            let attached = attached.ok_or_else(|| Error::Unavailable("the namespace is not attached".to_owned()))?;
+            (Arc::clone(&attached.journal), Arc::clone(&attached.sink))
+        };
+        if !self.keys.contains(&event.signer) {
+            return Err(Error::UnknownKey(event.signer));
+        }
+        if let Some(text) = &self.ledger.state.lock().failing {
+            return Err(Error::Unavailable(text.clone()));
+        }
+        let entry = (operation.id.as_bytes().to_vec(), Some(Vec::new()));
+        journal.write(vec![entry]).await.map_err(|error| Error::Journal(error.to_string()))?;
+        let block = self.ledger.mine(&self.operation(operation), event)?;
+        self.report(operation.clone(), block, sink, journal);
+        Ok(())
+    }
+
     /// Waits until an operation's block is shown, and reports it until that is taken.
     fn report(&self, operation: OperationRef, block: u64, sink: Arc<dyn LedgerSink>, journal: Arc<dyn Journal>) {
         let mut height = self.ledger.height.subscribe();
@@ -265,20 +286,6 @@ impl Blockchain for Member {
         pin: &BatchPin,
         _location: &Location,
     ) -> Result<(), Error> {
-        let (journal, sink) = {
-            let attached = self.attached.lock();
-            let attached = attached.get(&operation.namespace);
-            let attached = attached.ok_or_else(|| Error::Unavailable("the namespace is not attached".to_owned()))?;
-            (Arc::clone(&attached.journal), Arc::clone(&attached.sink))
-        };
-        if !self.keys.iter().any(|held| held == key) {
-            return Err(Error::UnknownKey(key.to_owned()));
-        }
-        if let Some(text) = &self.ledger.state.lock().failing {
-            return Err(Error::Unavailable(text.clone()));
-        }
-        let entry = (operation.id.as_bytes().to_vec(), Some(Vec::new()));
-        journal.write(vec![entry]).await.map_err(|error| Error::Journal(error.to_string()))?;
         let mut uuids = [0; 32];
         uuids[..16].copy_from_slice(pin.transaction.as_bytes());
         uuids[16..].copy_from_slice(pin.batch.as_bytes());
@@ -290,20 +297,26 @@ impl Blockchain for Member {
             payload_ref: pin.payload_ref.clone(),
             contexts: pin.contexts.clone(),
         };
-        let block = self.ledger.mine(&self.operation(operation), event)?;
-        self.report(operation.clone(), block, sink, journal);
-        Ok(())
+        self.send(operation, event).await
     }
 
     async fn submit_network_action(
         &self,
-        _operation: &OperationRef,
-        _key: &str,
+        operation: &OperationRef,
+        key: &str,
         action: &str,
-        _payload: &str,
+        payload: &str,
         _location: &Location,
     ) -> Result<(), Error> {
-        Err(Error::Rejected(format!("the test ledger takes no action '{action}'")))
+        let event = PinEvent {
+            signer: key.to_owned(),
+            action: format!("firefly:{action}"),
+            uuids: [0; 32],
+            batch_hash: [0; 32],
+            payload_ref: payload.to_owned(),
+            contexts: Vec::new(),
+        };
+        self.send(operation, event).await
     }
 
     async fn listen(&self, listen: Listen) -> Result<Box<dyn Subscription>, Error> {

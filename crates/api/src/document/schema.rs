@@ -1,8 +1,23 @@
 //! Shapes of inputs and outputs, in a notation of words: `field:type`, with `[]` behind the type of an array.
 //!
-//! A type is `string`, `uuid`, `hash`, `time`, `int`, `number`, `bool`, `any`, `object`, or the name of a shape.
+//! A type is `string`, `uuid`, `hash`, `time`, `int`, `number`, `bool`, `any`, `object`, or the name of an enumeration or a shape.
 
 use serde_json::{Map, Value, json};
+
+/// Every enumeration by name. Texts of peers may be others: they are kept as they came.
+const ENUMERATIONS: &[(&str, &[&str])] = &[
+    ("batchType", photinus_model::batch::Type::TEXTS),
+    ("eventType", photinus_model::event::Type::TEXTS),
+    ("identityType", photinus_model::identity::Type::TEXTS),
+    ("messageState", photinus_model::message::State::TEXTS),
+    ("messageType", photinus_model::message::Type::TEXTS),
+    ("networkAction", &["terminate"]),
+    ("operationStatus", photinus_model::operation::Status::TEXTS),
+    ("operationType", photinus_model::operation::Type::TEXTS),
+    ("txType", photinus_model::transaction::Type::TEXTS),
+    ("validator", photinus_model::data::Validator::TEXTS),
+    ("verifierType", photinus_model::verifier::Type::TEXTS),
+];
 
 /// Every shape by name.
 const SHAPES: &[(&str, &str)] = &[
@@ -40,25 +55,25 @@ const SHAPES: &[(&str, &str)] = &[
     ),
     (
         "Header",
-        "id:uuid cid:uuid type:string txtype:string author:string key:string created:time namespace:string group:hash \
+        "id:uuid cid:uuid type:messageType txtype:txType author:string key:string created:time namespace:string group:hash \
          topics:string[] tag:string datahash:hash txparent:TransactionRef",
     ),
-    ("TransactionRef", "type:string id:uuid"),
-    ("BlockchainTransactionRef", "type:string id:uuid blockchainId:string"),
+    ("TransactionRef", "type:txType id:uuid"),
+    ("BlockchainTransactionRef", "type:txType id:uuid blockchainId:string"),
     (
         "Message",
-        "header:Header localNamespace:string hash:hash batch:uuid txid:uuid state:string confirmed:time \
+        "header:Header localNamespace:string hash:hash batch:uuid txid:uuid state:messageState confirmed:time \
          rejectReason:string data:DataRef[] pins:string[] idempotencyKey:string",
     ),
     ("DataRef", "id:uuid hash:hash"),
     (
         "MessageInOut",
-        "header:Header localNamespace:string hash:hash batch:uuid txid:uuid state:string confirmed:time \
+        "header:Header localNamespace:string hash:hash batch:uuid txid:uuid state:messageState confirmed:time \
          rejectReason:string data:InlineData[] pins:string[] idempotencyKey:string",
     ),
     ("InlineData", "id:uuid hash:hash validator:string datatype:DatatypeRef value:any blob:BlobRef"),
     ("MessageInput", "header:HeaderInput data:InlineData[] idempotencyKey:string"),
-    ("HeaderInput", "cid:uuid type:string txtype:string author:string key:string topics:string[] tag:string"),
+    ("HeaderInput", "cid:uuid type:messageType txtype:txType author:string key:string topics:string[] tag:string"),
     ("DatatypeRef", "name:string version:string"),
     ("BlobRef", "hash:hash size:int name:string path:string public:string"),
     (
@@ -70,20 +85,20 @@ const SHAPES: &[(&str, &str)] = &[
     ("PublishInput", "idempotencyKey:string"),
     (
         "Datatype",
-        "id:uuid message:uuid validator:string namespace:string name:string version:string hash:hash created:time value:any",
+        "id:uuid message:uuid validator:validator namespace:string name:string version:string hash:hash created:time value:any",
     ),
-    ("DatatypeInput", "name:string version:string validator:string value:any"),
+    ("DatatypeInput", "name:string version:string validator:validator value:any"),
     (
         "Event",
-        "id:uuid sequence:int type:string namespace:string reference:uuid correlator:uuid tx:uuid topic:string created:time",
+        "id:uuid sequence:int type:eventType namespace:string reference:uuid correlator:uuid tx:uuid topic:string created:time",
     ),
     (
         "EnrichedEvent",
-        "id:uuid sequence:int type:string namespace:string reference:uuid correlator:uuid tx:uuid topic:string \
+        "id:uuid sequence:int type:eventType namespace:string reference:uuid correlator:uuid tx:uuid topic:string \
          created:time blockchainEvent:BlockchainEvent datatype:Datatype identity:Identity message:Message \
          operation:Operation transaction:Transaction",
     ),
-    ("Transaction", "id:uuid namespace:string type:string created:time idempotencyKey:string blockchainIds:string[]"),
+    ("Transaction", "id:uuid namespace:string type:txType created:time idempotencyKey:string blockchainIds:string[]"),
     ("TransactionStatus", "status:string details:TransactionStatusDetails[]"),
     (
         "TransactionStatusDetails",
@@ -91,12 +106,12 @@ const SHAPES: &[(&str, &str)] = &[
     ),
     (
         "Operation",
-        "id:uuid namespace:string tx:uuid type:string status:string plugin:string input:object output:object error:string \
+        "id:uuid namespace:string tx:uuid type:operationType status:string plugin:string input:object output:object error:string \
          created:time updated:time retry:uuid",
     ),
     (
         "OperationWithDetail",
-        "id:uuid namespace:string tx:uuid type:string status:string plugin:string input:object output:object error:string \
+        "id:uuid namespace:string tx:uuid type:operationType status:string plugin:string input:object output:object error:string \
          created:time updated:time retry:uuid detail:any",
     ),
     (
@@ -106,7 +121,7 @@ const SHAPES: &[(&str, &str)] = &[
     ),
     (
         "BatchPersisted",
-        "id:uuid type:string namespace:string node:uuid group:hash created:time author:string key:string hash:hash \
+        "id:uuid type:batchType namespace:string node:uuid group:hash created:time author:string key:string hash:hash \
          manifest:any tx:TransactionRef confirmed:time",
     ),
     (
@@ -117,19 +132,19 @@ const SHAPES: &[(&str, &str)] = &[
     ("NextPin", "namespace:string context:hash identity:string hash:hash nonce:int"),
     (
         "Identity",
-        "id:uuid did:string type:string parent:uuid namespace:string name:string description:string profile:object \
+        "id:uuid did:string type:identityType parent:uuid namespace:string name:string description:string profile:object \
          messages:IdentityMessages created:time updated:time",
     ),
     (
         "IdentityWithVerifiers",
-        "id:uuid did:string type:string parent:uuid namespace:string name:string description:string profile:object \
+        "id:uuid did:string type:identityType parent:uuid namespace:string name:string description:string profile:object \
          messages:IdentityMessages created:time updated:time verifiers:VerifierRef[]",
     ),
     ("IdentityMessages", "claim:uuid verification:uuid update:uuid"),
     ("IdentityCreateDTO", "name:string type:string parent:string key:string description:string profile:object"),
     ("IdentityUpdateDTO", "description:string profile:object"),
-    ("Verifier", "hash:hash identity:uuid type:string value:string namespace:string created:time"),
-    ("VerifierRef", "type:string value:string"),
+    ("Verifier", "hash:hash identity:uuid type:verifierType value:string namespace:string created:time"),
+    ("VerifierRef", "type:verifierType value:string"),
     ("DIDDocument", "@context:string[] id:string authentication:string[] verificationMethod:VerificationMethod[]"),
     (
         "VerificationMethod",
@@ -164,6 +179,11 @@ const SHAPES: &[(&str, &str)] = &[
     ("WebSocketStatus", "enabled:bool connections:WebSocketConnection[]"),
     ("WebSocketConnection", "id:uuid remoteAddress:string userAgent:string subscriptions:WebSocketStart[]"),
     ("WebSocketStart", "startTime:time ephemeral:bool namespace:string name:string filter:SubscriptionFilter"),
+    ("ChartHistogram", "count:string timestamp:time types:ChartType[] isCapped:bool"),
+    ("ChartType", "count:string type:string"),
+    ("PinRewind", "sequence:int batch:uuid"),
+    ("NetworkAction", "type:networkAction"),
+    ("OperationUpdateDTO", "status:operationStatus output:object error:string"),
     ("Error", "error:string"),
 ];
 
@@ -177,6 +197,9 @@ pub(super) fn all() -> Map<String, Value> {
 pub(super) fn of(words: &str) -> Value {
     if let Some(item) = words.strip_suffix("[]") {
         return json!({ "type": "array", "items": of(item) });
+    }
+    if let Some((_, texts)) = ENUMERATIONS.iter().find(|(name, _)| *name == words) {
+        return json!({ "type": "string", "enum": texts });
     }
     match words {
         "string" => json!({ "type": "string" }),
@@ -216,7 +239,8 @@ mod tests {
         }
         for route in routes::API.routes() {
             for words in [route.takes, route.gives].into_iter().flatten().filter(|words| *words != "Blob") {
-                assert!(schemas.contains_key(words.trim_end_matches("[]")), "{}: {words}", route.operation);
+                let words = words.trim_end_matches("[]");
+                assert!(words == "string" || schemas.contains_key(words), "{}: {words}", route.operation);
             }
         }
     }

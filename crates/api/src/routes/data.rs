@@ -15,6 +15,9 @@ use crate::{
     upload,
 };
 
+/// Most folders that are listed at once.
+const MAX_FOLDERS: usize = 1_000;
+
 pub(super) static ROUTES: &[Route] = &[
     Route::get("data", "getData", |r| Box::pin(list(r))).lists(&collection::DATA).gives("Data[]"),
     Route::post("data", "postData", |r| Box::pin(create(r))).status(201).takes("DataRefOrValue").gives("Data"),
@@ -25,6 +28,7 @@ pub(super) static ROUTES: &[Route] = &[
     Route::get("data/{dataid}/messages", "getDataMsgs", |r| Box::pin(messages(r)))
         .lists(&collection::MESSAGES)
         .gives("Message[]"),
+    Route::get("datasubpaths/{parent*}", "getDataSubPaths", |r| Box::pin(folders(r))).gives("string[]"),
     Route::post("data/{dataid}/value/publish", "postDataValuePublish", |r| Box::pin(publish_value(r)))
         .takes("PublishInput")
         .gives("Data"),
@@ -99,6 +103,12 @@ async fn messages(request: Request) -> Answer {
     let id = request.id("dataid")?;
     let page = request.read()?.messages_of_data(id, &request.listing()?).await?;
     reply::page(&page)
+}
+
+async fn folders(request: Request) -> Answer {
+    let parent = request.variable("parent").trim_matches('/');
+    let parent = if parent.is_empty() { String::new() } else { format!("/{parent}") };
+    ok(&request.read()?.data_folders(&parent, MAX_FOLDERS).await?)
 }
 
 async fn publish_value(mut request: Request) -> Answer {

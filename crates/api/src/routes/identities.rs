@@ -1,5 +1,7 @@
 //! `/identities`, `/verifiers` and `/network`
 
+use http::StatusCode;
+use photinus_engine::{identity, operations::NetworkAction};
 use photinus_model::{
     Uuid,
     identity::{Identity, Type, VerifierRef},
@@ -13,7 +15,7 @@ use serde::Serialize;
 use super::EmptyInput;
 use crate::{
     failure::Failure,
-    reply::{self, Answer, ok, submitted},
+    reply::{self, Answer, json, ok, submitted},
     request::Request,
     route::{Parameter, Route},
 };
@@ -24,6 +26,14 @@ pub(super) static ROUTES: &[Route] = &[
     Route::get("network/organizations", "getNetworkOrgs", |r| Box::pin(of_type(r, Type::Org)))
         .lists(&collection::IDENTITIES)
         .gives("Identity[]"),
+    Route::post("network/organizations", "postNewOrganization", |r| Box::pin(claim_org(r)))
+        .submits()
+        .takes("IdentityCreateDTO")
+        .gives("Identity"),
+    Route::post("network/action", "postNetworkAction", |r| Box::pin(action(r)))
+        .status(202)
+        .takes("NetworkAction")
+        .gives("NetworkAction"),
     Route::post("network/organizations/self", "postNewOrganizationSelf", |r| Box::pin(register_org(r)))
         .submits()
         .takes("Empty")
@@ -127,6 +137,18 @@ async fn update(mut request: Request) -> Answer {
     let input = request.json().await?;
     let wait = request.wait();
     submitted(wait.is_some(), &request.namespace()?.update_identity(id, input, wait).await?)
+}
+
+async fn claim_org(mut request: Request) -> Answer {
+    let mut input: identity::Input = request.json().await?;
+    input.kind = Some(Type::Org.as_str().to_owned());
+    let wait = request.wait();
+    submitted(wait.is_some(), &request.namespace()?.claim(input, wait).await?)
+}
+
+async fn action(mut request: Request) -> Answer {
+    let action: NetworkAction = request.json().await?;
+    json(StatusCode::ACCEPTED, &request.namespace()?.network_action(action).await?)
 }
 
 async fn list(request: Request) -> Answer {

@@ -2,8 +2,9 @@
 //! `/blockchainevents`
 
 use http::StatusCode;
+use photinus_engine::{Namespace, aggregation::Rewind, operations::Patch};
 use photinus_model::{
-    batch, blockchain_event::BlockchainEvent, nextpin::NextPin, operation::Operation, pin::Pin,
+    Uuid, batch, blockchain_event::BlockchainEvent, nextpin::NextPin, operation::Operation, pin::Pin,
     transaction::Transaction,
 };
 use photinus_query::collection;
@@ -14,7 +15,7 @@ use super::EmptyInput;
 use crate::{
     failure::Failure,
     reply::{self, Answer, found, json, ok},
-    request::Request,
+    request::{Request, uuid},
     route::{Parameter, Route},
 };
 
@@ -23,7 +24,9 @@ const FETCH: &[Parameter] = &[Parameter { name: "fetchstatus", about: "Show what
 pub(super) static ROUTES: &[Route] = &[
     Route::get("batches", "getBatches", |r| Box::pin(batches(r))).lists(&collection::BATCHES).gives("BatchPersisted[]"),
     Route::get("batches/{batchid}", "getBatchByID", |r| Box::pin(one_batch(r))).gives("BatchPersisted"),
+    Route::post("batches/{batchid}/cancel", "postBatchCancel", |r| Box::pin(cancel(r))).status(204).takes("Empty"),
     Route::get("pins", "getPins", |r| Box::pin(pins(r))).lists(&collection::PINS).gives("Pin[]"),
+    Route::post("pins/rewind", "postPinsRewind", |r| Box::pin(rewind(r))).takes("PinRewind").gives("PinRewind"),
     Route::get("nextpins", "getNextPins", |r| Box::pin(nextpins(r))).lists(&collection::NEXTPINS).gives("NextPin[]"),
     Route::get("transactions", "getTxns", |r| Box::pin(transactions(r)))
         .lists(&collection::TRANSACTIONS)
@@ -48,6 +51,17 @@ pub(super) static ROUTES: &[Route] = &[
         .gives("BlockchainEvent"),
 ];
 
+pub(super) static SPI: &[Route] = &[
+    Route::get("operations", "spiGetOps", |r| Box::pin(operations(r)))
+        .lists(&collection::OPERATIONS)
+        .gives("Operation[]"),
+    Route::get("operations/{nsopid}", "spiGetOpByID", |r| Box::pin(named_operation(r))).of_node().gives("Operation"),
+    Route::patch("operations/{nsopid}", "spiPatchOpByID", |r| Box::pin(resolve(r)))
+        .of_node()
+        .takes("OperationUpdateDTO")
+        .gives("Empty"),
+];
+
 /// An operation with what the adapter knows of it.
 #[derive(Serialize)]
 struct WithDetail {
@@ -70,6 +84,18 @@ async fn one_batch(request: Request) -> Answer {
 async fn pins(request: Request) -> Answer {
     let page: Page<Pin> = request.read()?.find(&request.listing()?).await?;
     reply::page(&page)
+}
+
+async fn cancel(mut request: Request) -> Answer {
+    let id = request.id("batchid")?;
+    let EmptyInput {} = request.json_or_default().await?;
+    request.namespace()?.cancel_batch(id).await?;
+    reply::empty()
+}
+
+async fn rewind(mut request: Request) -> Answer {
+    let wanted: Rewind = request.json().await?;
+    ok(&request.namespace()?.rewind(wanted).await?)
 }
 
 async fn nextpins(request: Request) -> Answer {
@@ -115,6 +141,28 @@ async fn operation(request: Request) -> Answer {
     }
     let operation = request.read()?.operation(id).await?.ok_or_else(Failure::absent)?;
     ok(&WithDetail { operation, detail: None })
+}
+
+/// What `namespace:uuid` names.
+fn reference(request: &Request) -> Result<(Namespace, Uuid), Failure> {
+    let text = request.variable("nsopid");
+    let parts = text.split_once(':').filter(|(_, id)| !id.contains(':'));
+    let (namespace, id) = parts.ok_or_else(|| {
+        Failure::bad("FF10411", format_args!("'{text}' does not name an operation: use NAMESPACE:UUID"))
+    })?;
+    Ok((request.shared.namespaces.running(namespace)?, uuid(id)?))
+}
+
+async fn named_operation(request: Request) -> Answer {
+    let (namespace, id) = reference(&request)?;
+    found(namespace.store().read(namespace.name()).operation(id).await?)
+}
+
+async fn resolve(mut request: Request) -> Answer {
+    let (namespace, id) = reference(&request)?;
+    let patch: Patch = request.json().await?;
+    namespace.resolve_operation(id, patch).await?;
+    ok(&serde_json::json!({}))
 }
 
 async fn retry(mut request: Request) -> Answer {

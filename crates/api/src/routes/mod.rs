@@ -1,5 +1,6 @@
 //! The routes, one module for each collection.
 
+mod charts;
 mod data;
 mod events;
 mod identities;
@@ -35,6 +36,7 @@ pub(crate) static API: Surface = Surface {
         data::ROUTES,
         identities::ROUTES,
         ledger::ROUTES,
+        charts::ROUTES,
         subscriptions::ROUTES,
         websockets::ROUTES,
     ],
@@ -45,4 +47,4 @@ pub(crate) static API: Surface = Surface {
 pub(crate) struct EmptyInput {}
 
 /// The administration interface.
-pub(crate) static SPI: Surface = Surface { base: &["spi", "v1"], tables: &[status::SPI] };
+pub(crate) static SPI: Surface = Surface { base: &["spi", "v1"], tables: &[status::SPI, ledger::SPI] };

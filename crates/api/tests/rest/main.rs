@@ -1,6 +1,7 @@
 //! The REST interface over HTTP, in front of whole members on a ledger in memory.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod operators;
 mod refusals;
 mod walk;
 
@@ -14,6 +15,7 @@ use serde_json::Value;
 /// A member with its API, and a client of it.
 struct Api {
     network: Network,
+    namespaces: Namespaces,
     server: Handle,
     address: SocketAddr,
     client: Client,
@@ -31,10 +33,11 @@ impl Api {
             created: photinus_model::Time::ZERO,
         };
         namespaces.set("later", State::Initializing { record, error: None });
-        let options = Options { http: Listener::new("127.0.0.1", 0), ..Options::default() };
-        let server = Server::start(options, namespaces).await.unwrap();
+        let free = Listener::new("127.0.0.1", 0);
+        let options = Options { http: free.clone(), spi: Some(free), ..Options::default() };
+        let server = Server::start(options, namespaces.clone()).await.unwrap();
         let address = server.addresses.http;
-        Self { network, server, address, client: Client::new() }
+        Self { network, namespaces, server, address, client: Client::new() }
     }
 
     async fn stop(self) {

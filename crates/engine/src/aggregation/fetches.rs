@@ -173,8 +173,9 @@ where
                 }
             }
         }
-        if !core.tasks.pause(backoff.advance()).await {
-            return;
+        tokio::select! {
+            going = core.tasks.pause(backoff.advance()) => if !going { return },
+            () = core.aggregation.hurried() => backoff = core.tasks.backoff(core.options.download.retry),
         }
     }
 }

@@ -17,6 +17,7 @@ mod inbox;
 mod ledger;
 mod machine;
 mod nodes;
+mod rewind;
 pub mod waits;
 
 use std::{
@@ -34,7 +35,8 @@ use inbox::{Entry, Inbox, Job};
 use parking_lot::Mutex;
 use photinus_ports::blockchain::{Delivery, LedgerSink, Receipt, SinkClosed};
 use photinus_sequencing::{decision::Alarm, rules};
-use tokio::sync::{Semaphore, mpsc};
+pub use rewind::Rewind;
+use tokio::sync::{Notify, Semaphore, mpsc};
 
 use crate::{core::Core, operations};
 
@@ -66,6 +68,8 @@ pub(crate) struct Handle {
     downloads: Semaphore,
     state: Mutex<State>,
     refused: AtomicU64,
+    /// Everything that waits for its next attempt is to try at once.
+    hurry: Notify,
 }
 
 #[derive(Default)]
@@ -97,6 +101,7 @@ impl Handle {
             downloads: Semaphore::new(downloads.max(1)),
             state: Mutex::default(),
             refused: AtomicU64::new(0),
+            hurry: Notify::new(),
         }
     }
 
@@ -122,6 +127,16 @@ impl Handle {
 
     fn downloads(&self) -> &Semaphore {
         &self.downloads
+    }
+
+    /// Has everything that is missing asked for at once.
+    fn hurry(&self) {
+        self.hurry.notify_waiters();
+    }
+
+    /// Returns when somebody is in a hurry.
+    async fn hurried(&self) {
+        self.hurry.notified().await;
     }
 
     fn raise(&self, alarm: Alarm) {

@@ -23,7 +23,7 @@ pub(crate) use signer::Signer;
 use std::sync::Arc;
 pub use update::Input as UpdateInput;
 
-use crate::Namespace;
+use crate::{Namespace, core::Core};
 
 /// Most steps from an identity to the root above it.
 pub(crate) const MAX_ANCESTORS: usize = 64;
@@ -37,6 +37,13 @@ pub struct ResolveInput {
     /// The key.
     #[serde(default)]
     pub value: Option<String>,
+}
+
+/// This member's organisation, and who speaks for it.
+pub(crate) async fn own_org(core: &Core) -> Result<(Arc<Identity>, Signer), Error> {
+    let org = signer::own_org(core).await?;
+    let signer = claim::claimant_of(core, &org).await?;
+    Ok((org, signer))
 }
 
 impl Namespace {

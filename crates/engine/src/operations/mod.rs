@@ -3,13 +3,16 @@
 //! The rows of an operation are not on the way of a message: their progress is gathered and written behind. What a crash
 //! loses of it is tried again with the same operation id, which ports take for the same attempt.
 
+mod action;
 mod error;
 mod progress;
 mod receipt;
+mod resolve;
 mod resume;
 mod retry;
 pub mod status;
 
+pub use action::NetworkAction;
 pub use error::Error;
 use photinus_model::{
     JsonText, Time, Uuid,
@@ -19,6 +22,7 @@ use photinus_model::{
 };
 pub(crate) use progress::{Handle, Update, lazily, pending, succeeded};
 pub(crate) use receipt::record as receipt;
+pub use resolve::Patch;
 pub(crate) use resume::resume;
 use serde::{Deserialize, Serialize};
 

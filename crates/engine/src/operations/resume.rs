@@ -7,7 +7,8 @@ use photinus_model::operation::{Operation, Status, Type};
 use super::{DataInput, Update, lazily};
 use crate::{core::Core, data};
 
-/// Tries uploads of single values and files again that were written down and not finished, one after the other. Those of batches
+/// Tries uploads of single values and files again that were written down and not finished, one after the other, and network
+/// actions. Those of batches
 /// go on with their batch, and downloads with what waits for them.
 ///
 /// # Errors
@@ -15,6 +16,10 @@ use crate::{core::Core, data};
 pub(crate) async fn resume(core: &Arc<Core>) -> Result<(), photinus_store::Error> {
     let mut uploads = Vec::new();
     for operation in core.store.read(core.name()).unfinished_operations().await? {
+        if operation.kind == Type::BlockchainNetworkAction {
+            super::action::resume(core, &operation);
+            continue;
+        }
         let single = matches!(operation.kind, Type::SharedStorageUploadValue | Type::SharedStorageUploadBlob);
         if single && !of_a_batch(core, &operation).await? {
             uploads.push(operation);

@@ -1,5 +1,6 @@
 //! Reads of one namespace: single records, the pages that stages work through, and typed queries.
 
+mod charts;
 mod filter;
 mod messages;
 mod records;
@@ -8,6 +9,7 @@ mod sql;
 use photinus_model::{Time, namespace::Namespace};
 use photinus_query::{Filter, Query};
 
+pub use charts::{Chart, Counted};
 pub(crate) use sql::{Cost, Dialect, Sql};
 
 use crate::{

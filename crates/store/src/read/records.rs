@@ -124,6 +124,14 @@ impl Read<'_> {
         self.all(Some(sql)).await
     }
 
+    /// A pin by its sequence.
+    ///
+    /// # Errors
+    /// See [`Read`].
+    pub async fn pin(&self, sequence: i64) -> Result<Option<Pin>, Error> {
+        Ok(self.by([("seq", sequence.into())], 1).await?.pop())
+    }
+
     /// The pins of a batch, in the order of the ledger.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use photinus_model::{
 use photinus_query::{Condition, Query, collection};
 use rusqlite::Connection;
 
-use crate::{Change, ChangeSet, Database, Limits, Options, Store, plan, rows::Stored, value::Value};
+use crate::{Change, ChangeSet, Chart, Database, Limits, Options, Store, plan, rows::Stored, value::Value};
 
 /// Fails when a query reads rows that it does not want.
 pub(super) fn check(connection: &Connection, text: &str, params: &[Value]) {
@@ -71,6 +71,7 @@ async fn small_reads_use_an_index() {
     read.events_after(7, 5).await.unwrap();
     read.last_event().await.unwrap();
     read.undispatched_pins(7, 5).await.unwrap();
+    read.pin(7).await.unwrap();
     read.pins_of(id).await.unwrap();
     read.nextpins(hash).await.unwrap();
     read.identity(id).await.unwrap();
@@ -85,6 +86,11 @@ async fn small_reads_use_an_index() {
     read.subscription(id).await.unwrap();
     read.subscription_by_name(text).await.unwrap();
     read.offset(text, text).await.unwrap();
+    let (from, to) = (photinus_model::Time::ZERO, photinus_model::Time::from_unix_nanos(9));
+    for chart in [Chart::Messages, Chart::Transactions, Chart::Operations, Chart::Events, Chart::BlockchainEvents] {
+        read.count_between(chart, from, to, 100).await.unwrap();
+    }
+    read.data_folders("/a", 100).await.unwrap();
     store.kv_get("ns", 1, &[1]).await.unwrap();
     store.kv_range("ns", 1, &[1], Some(&[2]), 5).await.unwrap();
     store.kv_scan("ns", 1, &[1], Some(&[1, 2]), 5).await.unwrap();

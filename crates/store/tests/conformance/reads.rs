@@ -5,7 +5,7 @@ use photinus_model::{
     message::{Message, State},
 };
 use photinus_query::{Condition, Operator, Query, Sort, Value, collection};
-use photinus_store::{Change, Error, Page, change};
+use photinus_store::{Change, Chart, Counted, Error, Page, change};
 
 use crate::{
     backends::{NS, Place, commit},
@@ -18,6 +18,48 @@ fn ids(messages: &[Message]) -> Vec<u128> {
 }
 
 on_both! {
+    async fn records_are_counted_over_time(place: Place) {
+        let store = place.open().await;
+        for number in 1..=9 {
+            let mut message = records::message(number);
+            message.header.created = Some(time(i64::try_from(number).unwrap()));
+            if number > 7 {
+                message.header.kind = photinus_model::message::Type::Definition;
+            }
+            commit(&store, [Change::InsertMessage(message)]).await.unwrap();
+        }
+        let mut noted = records::blockchain_event(1);
+        noted.timestamp = time(4);
+        commit(&store, [Change::InsertBlockchainEvent { record: noted, event: None }]).await.unwrap();
+        let read = store.read(NS);
+        let counted = read.count_between(Chart::Messages, time(2), time(9), 100).await.unwrap();
+        let types = vec![("broadcast".to_owned(), 6), ("definition".to_owned(), 1)];
+        assert_eq!(counted, Counted { count: 7, types });
+        assert_eq!(read.count_between(Chart::Messages, time(1), time(99), 4).await.unwrap().count, 4);
+        assert_eq!(read.count_between(Chart::Messages, time(50), time(99), 4).await.unwrap(), Counted::default());
+        let counted = read.count_between(Chart::BlockchainEvents, time(4), time(5), 9).await.unwrap();
+        assert_eq!(counted, Counted { count: 1, types: Vec::new() });
+        for chart in [Chart::Events, Chart::Operations, Chart::Transactions] {
+            assert_eq!(read.count_between(chart, time(0), time(99), 9).await.unwrap().count, 0);
+        }
+        store.close().await;
+    }
+
+    async fn folders_are_listed_one_level_at_a_time(place: Place) {
+        let store = place.open().await;
+        for (number, path) in (1..).zip(["/a", "/a/b", "/a/b", "/a/b/c", "/a/ä_%", "/ab", "", "/a0"]) {
+            let mut data = records::data(number);
+            data.blob = Some(photinus_model::data::BlobRef { path: path.to_owned(), ..Default::default() });
+            commit(&store, [Change::InsertData(data)]).await.unwrap();
+        }
+        let read = store.read(NS);
+        assert_eq!(read.data_folders("", 100).await.unwrap(), ["/a", "/a0", "/ab"]);
+        assert_eq!(read.data_folders("/a", 100).await.unwrap(), ["/a/b", "/a/ä_%"]);
+        assert_eq!(read.data_folders("/a", 1).await.unwrap(), ["/a/b"]);
+        assert!(read.data_folders("/nowhere", 100).await.unwrap().is_empty());
+        store.close().await;
+    }
+
     async fn messages_that_wait_are_read_in_order(place: Place) {
         let store = place.open().await;
         for number in 1..=9 {
