@@ -89,6 +89,18 @@ pub enum Error {
         /// The other.
         other: String,
     },
+    /// A data exchange is used by namespaces with different shared storages, of which each has its own blobs.
+    #[error(
+        "data exchange plug-in {name} is used with the shared storage plug-ins {one} and {other}; give each its own"
+    )]
+    BlobsTwice {
+        /// Its name.
+        name: String,
+        /// One of them.
+        one: String,
+        /// The other.
+        other: String,
+    },
     /// An address cannot be resolved.
     #[error("{setting} cannot be '{address}': {reason}")]
     Address {

@@ -1,7 +1,9 @@
 //! Local blobs: files that applications attach to data, streamed to disk and back.
 
+use std::path::Path;
+
 use async_trait::async_trait;
-use photinus_model::Hash;
+use photinus_model::{Hash, Uuid};
 
 use crate::stream::ByteStream;
 
@@ -40,6 +42,14 @@ pub trait BlobStore: Send + Sync {
     async fn put(&self, namespace: &str, content: ByteStream, limit: u64) -> Result<Stored, Error>;
     /// Size and content of a blob.
     async fn open(&self, payload_ref: &str) -> Result<(u64, ByteStream), Error>;
+    /// The same without a check that the content is what was stored, for a caller that hashes it anyway.
+    async fn open_unchecked(&self, payload_ref: &str) -> Result<(u64, ByteStream), Error>;
+    /// Stores a whole file that the caller hashed, without a copy where the system allows it. Its reference follows from
+    /// namespace, hash and id: adopting twice is the same as once. The file stays where it is, the caller's to remove, and must
+    /// not be written to any more.
+    async fn adopt(&self, namespace: &str, file: &Path, hash: Hash, id: Uuid) -> Result<Stored, Error>;
+    /// What was adopted with these and not deleted since.
+    async fn adopted(&self, namespace: &str, hash: Hash, id: Uuid) -> Result<Option<Stored>, Error>;
     /// Forgets a blob. Unknown references are not an error.
     async fn delete(&self, payload_ref: &str) -> Result<(), Error>;
 }

@@ -2,13 +2,14 @@
 
 use std::{
     collections::HashMap,
+    path::Path,
     sync::atomic::{AtomicU64, Ordering},
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use photinus_model::Hash;
+use photinus_model::{Hash, Uuid};
 use photinus_ports::{
     blobs::{BlobStore, Error, Stored},
     stream::{self, ByteStream, CollectError},
@@ -54,6 +55,24 @@ impl BlobStore for Blobs {
         let content = self.files.lock().get(payload_ref).cloned();
         let content = content.ok_or_else(|| Error::NotFound(payload_ref.to_owned()))?;
         Ok((content.len() as u64, stream::once(content)))
+    }
+
+    async fn open_unchecked(&self, payload_ref: &str) -> Result<(u64, ByteStream), Error> {
+        self.open(payload_ref).await
+    }
+
+    async fn adopt(&self, namespace: &str, file: &Path, hash: Hash, id: Uuid) -> Result<Stored, Error> {
+        let content = Bytes::from(tokio::fs::read(file).await?);
+        let payload_ref = format!("{namespace}/{hash}/{id}");
+        let size = content.len() as u64;
+        self.files.lock().insert(payload_ref.clone(), content);
+        Ok(Stored { hash, size, payload_ref })
+    }
+
+    async fn adopted(&self, namespace: &str, hash: Hash, id: Uuid) -> Result<Option<Stored>, Error> {
+        let payload_ref = format!("{namespace}/{hash}/{id}");
+        let size = self.files.lock().get(&payload_ref).map(|content| content.len() as u64);
+        Ok(size.map(|size| Stored { hash, size, payload_ref }))
     }
 
     async fn delete(&self, payload_ref: &str) -> Result<(), Error> {

@@ -30,6 +30,8 @@ pub(crate) enum Error {
     TooLarge(u64),
     #[error("the body stopped flowing")]
     Stuck,
+    #[error("the body ended too early")]
+    Ended,
 }
 
 /// A body of a text.
@@ -107,25 +109,27 @@ async fn read_head(mut incoming: Incoming, demands: Demands) -> Result<Parcel, E
     }
 }
 
+/// The next bytes of a body, within `idle`. Empty frames count as silence.
+async fn data(incoming: &mut Incoming, idle: Duration) -> Result<Option<Bytes>, Error> {
+    let data = async {
+        loop {
+            match incoming.frame().await {
+                None => return Ok(None),
+                Some(Err(error)) => return Err(Error::Broken(error)),
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) if !data.is_empty() => return Ok(Some(data)),
+                    _ => {}
+                },
+            }
+        }
+    };
+    tokio::time::timeout(idle, data).await.map_err(|_| Error::Stuck)?
+}
+
 /// Reads a body of at most `limit` bytes into memory. A pause between two chunks may be as long as `idle`.
 pub(crate) async fn collect(mut incoming: Incoming, limit: u64, idle: Duration) -> Result<Bytes, Error> {
     let mut whole = BytesMut::new();
-    loop {
-        let data = async {
-            // Empty frames count as silence.
-            loop {
-                match incoming.frame().await {
-                    None => return Ok(None),
-                    Some(Err(error)) => return Err(Error::Broken(error)),
-                    Some(Ok(frame)) => match frame.into_data() {
-                        Ok(data) if !data.is_empty() => return Ok(Some(data)),
-                        _ => {}
-                    },
-                }
-            }
-        };
-        let data = tokio::time::timeout(idle, data).await.map_err(|_| Error::Stuck)??;
-        let Some(data) = data else { return Ok(whole.freeze()) };
+    while let Some(data) = data(&mut incoming, idle).await? {
         if (whole.len() + data.len()) as u64 > limit {
             return Err(Error::TooLarge(limit));
         }
@@ -133,6 +137,35 @@ pub(crate) async fn collect(mut incoming: Incoming, limit: u64, idle: Duration) 
             return Ok(data);
         }
         whole.extend_from_slice(&data);
+    }
+    Ok(whole.freeze())
+}
+
+/// A body that is read in pieces of known sizes, without copies.
+pub(crate) struct Pieces {
+    incoming: Incoming,
+    held: Bytes,
+    idle: Duration,
+}
+
+impl Pieces {
+    pub(crate) fn new(incoming: Incoming, idle: Duration) -> Self {
+        Self { incoming, held: Bytes::new(), idle }
+    }
+
+    /// Exactly so many bytes, in the parts in which they came.
+    pub(crate) async fn take(&mut self, mut wanted: u64) -> Result<Vec<Bytes>, Error> {
+        let mut parts = Vec::new();
+        while wanted > 0 {
+            if self.held.is_empty() {
+                self.held = data(&mut self.incoming, self.idle).await?.ok_or(Error::Ended)?;
+            }
+            let most = usize::try_from(wanted).unwrap_or(usize::MAX).min(self.held.len());
+            let part = self.held.split_to(most);
+            wanted -= part.len() as u64;
+            parts.push(part);
+        }
+        Ok(parts)
     }
 }
 
@@ -179,21 +212,12 @@ impl Flow {
 
     async fn receive(&mut self) -> Option<io::Result<Bytes>> {
         // Empty frames count as silence, or a peer could keep a call open with them.
-        let data = async {
-            loop {
-                match self.incoming.frame().await? {
-                    Err(error) => return Some(Err(io::Error::other(error))),
-                    Ok(frame) => match frame.into_data() {
-                        Ok(data) if !data.is_empty() => return Some(Ok(data)),
-                        _ => {}
-                    },
-                }
-            }
-        };
-        match tokio::time::timeout(self.demands.idle, data).await {
-            Ok(received) => received,
-            Err(_) => Some(Err(io::Error::new(io::ErrorKind::TimedOut, "the body stopped flowing"))),
-        }
+        let data = data(&mut self.incoming, self.demands.idle).await;
+        data.map_err(|error| match error {
+            Error::Stuck => io::Error::new(io::ErrorKind::TimedOut, Error::Stuck),
+            error => io::Error::other(error),
+        })
+        .transpose()
     }
 }
 

@@ -17,6 +17,7 @@ pub(crate) struct Guest {
     messages: Arc<Semaphore>,
     message_memory: Arc<Semaphore>,
     questions: Arc<Semaphore>,
+    blobs: Arc<Semaphore>,
     connections: Mutex<VecDeque<CancellationToken>>,
     max_connections: usize,
 }
@@ -41,6 +42,7 @@ impl Guest {
             // One message of the largest size always fits.
             message_memory: places(units(limits.message_bytes_per_peer.max(limits.message))),
             questions: places(limits.questions_per_peer),
+            blobs: places(limits.blobs_per_peer),
             connections: Mutex::new(VecDeque::new()),
             max_connections: limits.connections_per_peer.max(1),
         }
@@ -75,6 +77,11 @@ impl Guest {
     /// A place for one question, if there is one left.
     pub(crate) fn question(&self) -> Option<Place> {
         place(&self.questions)
+    }
+
+    /// A place for one blob, if there is one left.
+    pub(crate) fn blob(&self) -> Option<Place> {
+        place(&self.blobs)
     }
 }
 

@@ -62,6 +62,8 @@ pub(crate) struct Link {
     pub(crate) messages: Arc<Semaphore>,
     /// Places for questions under way.
     pub(crate) questions: Arc<Semaphore>,
+    /// Places for blobs under way.
+    pub(crate) blobs: Arc<Semaphore>,
     state: watch::Sender<State>,
     wake: Notify,
     /// Where it was reached last.
@@ -76,6 +78,7 @@ impl Link {
             calls: places(limits.calls_per_peer),
             messages: places(limits.messages_per_peer),
             questions: places(limits.questions_per_peer),
+            blobs: places(limits.blobs_per_peer),
             state: watch::Sender::new(State::Connecting),
             wake: Notify::new(),
             last_endpoint: Mutex::new(None),

@@ -83,6 +83,8 @@ pub struct Limits {
     pub message_bytes_per_peer: u64,
     /// Questions of one peer that are answered at once, and questions to one peer that are under way at once.
     pub questions_per_peer: usize,
+    /// Blobs of one peer that arrive at once, and blobs to one peer that are under way at once.
+    pub blobs_per_peer: usize,
     /// For the TLS handshake.
     pub handshake: Duration,
     /// For opening a connection to a peer, with its handshake.
@@ -102,7 +104,7 @@ pub struct Limits {
 impl Limits {
     /// Requests of one peer that a connection carries at once: those of every kind, and signs of life.
     pub(crate) fn streams(&self) -> u32 {
-        let kinds = [self.calls_per_peer, self.messages_per_peer, self.questions_per_peer, 16];
+        let kinds = [self.calls_per_peer, self.messages_per_peer, self.questions_per_peer, self.blobs_per_peer, 16];
         kinds.iter().fold(0_u32, |sum, kind| sum.saturating_add(u32::try_from(*kind).unwrap_or(u32::MAX)))
     }
 }
@@ -118,6 +120,7 @@ impl Default for Limits {
             messages_per_peer: 64,
             message_bytes_per_peer: 16 << 20,
             questions_per_peer: 16,
+            blobs_per_peer: 4,
             handshake: Duration::from_secs(5),
             connect: Duration::from_secs(5),
             head: Duration::from_secs(10),

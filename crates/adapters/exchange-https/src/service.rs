@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     net::SocketAddr,
-    sync::{Arc, atomic::AtomicBool, atomic::Ordering},
+    sync::{Arc, OnceLock, atomic::AtomicBool, atomic::Ordering},
     time::{Duration, SystemTime},
 };
 
@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use photinus_ports::{
+    blobs::BlobStore,
     clock::Clock,
     exchange::{self, BlobParcel, CertificateState, DataExchange, MessageParcel, Receipt, Receiver, Route},
     health::Health,
@@ -26,7 +27,7 @@ use tokio_util::{
 
 use crate::{
     Endpoint, Error, Identity, Options, answer, call,
-    delivery::{self, receivers::Receivers, route},
+    delivery::{self, blob::Partials, receivers::Receivers, route},
     listener,
     profile::{self, Profile},
     shared::Shared,
@@ -38,6 +39,10 @@ use crate::{
 const FAREWELL: Duration = Duration::from_secs(5);
 /// The file of known peers in the data folder.
 const PEERS_FILE: &str = "peers.json";
+/// The folder of blobs that are arriving, in the data folder.
+const INCOMING: &str = "incoming";
+/// How often abandoned blobs are looked for.
+const SWEEP: Duration = Duration::from_secs(3600);
 
 /// A data exchange that has its port and its peers, and waits to be run.
 pub struct Service {
@@ -79,6 +84,9 @@ impl Service {
         let peers = options.dir.join(PEERS_FILE);
         let trust = Trust::open(&peers, identity.id(), identity.fingerprint(), &options.bootstrap, options.grace)?;
         let trust = Arc::new(trust);
+        let incoming = options.dir.join(INCOMING);
+        let partials = Partials::open(incoming.clone(), tls::seconds(&*clock));
+        let partials = partials.map_err(|source| Error::File { path: incoming, source })?;
         let config = tls::server(&identity, &trust, &clock)?;
         let stop = CancellationToken::new();
         let shared = Arc::new(Shared {
@@ -89,6 +97,8 @@ impl Service {
             clock,
             services: RwLock::new(HashMap::new()),
             receivers: Receivers::default(),
+            blobs: OnceLock::new(),
+            partials,
             links: Mutex::new(HashMap::new()),
             guests: Mutex::new(HashMap::new()),
             changes: watch::Sender::new(0),
@@ -119,6 +129,7 @@ impl Service {
         shared.listening.store(true, Ordering::Release);
         tokio::select! {
             () = listener::run(&shared, listener, config) => {}
+            () = sweep(&shared) => {}
             () = shutdown.cancelled() => {}
         }
         shared.listening.store(false, Ordering::Release);
@@ -133,7 +144,26 @@ impl Service {
     }
 }
 
+/// Drops abandoned blobs now and then.
+async fn sweep(shared: &Arc<Shared>) {
+    loop {
+        let sweeping = Arc::clone(shared);
+        let swept = tokio::task::spawn_blocking(move || sweeping.partials.expire(sweeping.now())).await;
+        if let Err(error) = swept {
+            tracing::error!(%error, "abandoned blobs stay");
+        }
+        tokio::time::sleep(SWEEP).await;
+    }
+}
+
 impl Handle {
+    /// Keeps the blobs of peers in this store from now on, and sends those in it. The first one stays.
+    pub fn keep_blobs_in(&self, store: Arc<dyn BlobStore>) {
+        if self.0.blobs.set(store).is_err() {
+            tracing::debug!("this data exchange has its blob store already");
+        }
+    }
+
     /// Who this node is to its peers.
     #[must_use]
     pub fn identity(&self) -> &Identity {
@@ -204,7 +234,7 @@ impl DataExchange for Handle {
     }
 
     async fn send_blob(&self, parcel: BlobParcel) -> Result<Receipt, exchange::Error> {
-        Err(exchange::Error::UnknownPeer(parcel.route.to.0))
+        delivery::blob::send(&self.0, parcel).await
     }
 
     async fn ask(&self, route: &Route, question: Bytes, limit: u64) -> Result<Bytes, exchange::Error> {

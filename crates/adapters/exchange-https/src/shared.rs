@@ -2,11 +2,13 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{Arc, OnceLock, atomic::AtomicBool},
 };
 
+use http::StatusCode;
 use parking_lot::{Mutex, RwLock};
 use photinus_ports::{
+    blobs::BlobStore,
     clock::Clock,
     peers::{PeerId, PeerService},
 };
@@ -15,7 +17,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     certificate::Identity,
-    delivery::receivers::Receivers,
+    delivery::{Refused, blob::Partials, receivers::Receivers},
     endpoint::Endpoint,
     guest::Guest,
     link::Link,
@@ -32,6 +34,9 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) services: RwLock<HashMap<String, Arc<dyn PeerService>>>,
     pub(crate) receivers: Receivers,
+    /// Where blobs are kept; set once the node has it.
+    pub(crate) blobs: OnceLock<Arc<dyn BlobStore>>,
+    pub(crate) partials: Partials,
     pub(crate) links: Mutex<HashMap<Target, Arc<Link>>>,
     pub(crate) guests: Mutex<HashMap<PeerId, Arc<Guest>>>,
     pub(crate) changes: watch::Sender<u64>,
@@ -49,6 +54,12 @@ impl Shared {
     /// The link to a peer.
     pub(crate) fn link(&self, peer: &PeerId) -> Option<Arc<Link>> {
         self.links.lock().get(&Target::Peer(peer.clone())).cloned()
+    }
+
+    /// Where blobs are kept.
+    pub(crate) fn blob_store(&self) -> Result<Arc<dyn BlobStore>, Refused> {
+        let none = || Refused(StatusCode::SERVICE_UNAVAILABLE, "this node keeps no blobs, or not yet".to_owned());
+        self.blobs.get().cloned().ok_or_else(none)
     }
 
     /// What a peer has open here.

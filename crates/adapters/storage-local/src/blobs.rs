@@ -96,12 +96,24 @@ impl Blobs {
         let staging = Staging::open(dir.join(".incoming"))?;
         Ok(Self(Arc::new(Folder { dir, staging, ids, linking: Mutex::new(()) })))
     }
+
+    async fn file(&self, payload_ref: &str) -> Result<(Link, u64, File), Error> {
+        let missing = || Error::NotFound(payload_ref.to_owned());
+        let link = Link::parse(payload_ref).ok_or_else(missing)?;
+        let folder = Arc::clone(&self.0);
+        let opened = blocking(move || folder.open(&link).map(|(size, file)| (link, size, file))).await;
+        opened.map_err(|error| if error.kind() == io::ErrorKind::NotFound { missing() } else { Error::Io(error) })
+    }
 }
 
 impl Folder {
-    fn keep(&self, file: Unfinished, namespace: String, hash: Hash) -> io::Result<Link> {
+    fn keep(&self, file: Unfinished, link: &Link) -> io::Result<()> {
         file.sync()?;
-        let link = Link { namespace, hash, id: self.ids.next() };
+        self.place(link, |path| file.place(path))
+    }
+
+    /// Makes a reference to a content, which `first` brings to its path if it is the first one.
+    fn place(&self, link: &Link, first: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
         let folders = link.folders(&self.dir);
         let [.., content] = &folders;
         let path = link.path(&self.dir);
@@ -110,11 +122,40 @@ impl Folder {
             staging::make_folder(folder)?;
         }
         match fs::read_dir(content)?.next() {
+            _ if path.exists() => {}
             Some(other) => fs::hard_link(other?.path(), &path)?,
-            None => file.place(&path)?,
+            None => first(&path)?,
         }
-        staging::sync_folder(content)?;
-        Ok(link)
+        staging::sync_folder(content)
+    }
+
+    /// Links a file that lies elsewhere, or copies it from another file system. Gives its size.
+    fn adopt(&self, from: &Path, link: &Link) -> io::Result<u64> {
+        let mut file = File::open(from)?;
+        file.sync_all()?;
+        match self.place(link, |path| fs::hard_link(from, path)) {
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+                let mut copy = self.staging.create()?;
+                copy.fill(&mut file)?;
+                self.keep(copy, link)?;
+            }
+            placed => placed?,
+        }
+        Ok(file.metadata()?.len())
+    }
+
+    fn size(&self, link: &Link) -> io::Result<Option<u64>> {
+        match fs::metadata(link.path(&self.dir)) {
+            Ok(metadata) => Ok(Some(metadata.len())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Opens a referenced file. Gives its size, too.
+    fn open(&self, link: &Link) -> io::Result<(u64, File)> {
+        let file = File::open(link.path(&self.dir))?;
+        Ok((file.metadata()?.len(), file))
     }
 
     fn delete(&self, link: &Link) -> io::Result<()> {
@@ -144,22 +185,13 @@ impl BlobStore for Blobs {
             })?;
         let hash = Hash(digest.finalize().into());
         let (folder, namespace) = (Arc::clone(&self.0), namespace.to_owned());
-        let link = blocking(move || folder.keep(file, namespace, hash)).await?;
+        let link = Link { namespace, hash, id: folder.ids.next() };
+        let link = blocking(move || folder.keep(file, &link).map(|()| link)).await?;
         Ok(Stored { hash, size, payload_ref: link.to_string() })
     }
 
     async fn open(&self, payload_ref: &str) -> Result<(u64, ByteStream), Error> {
-        let missing = || Error::NotFound(payload_ref.to_owned());
-        let link = Link::parse(payload_ref).ok_or_else(missing)?;
-        let path = link.path(&self.0.dir);
-        let opened = blocking(move || {
-            let file = File::open(path)?;
-            Ok((file.metadata()?.len(), file))
-        });
-        let (size, file) = opened.await.map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => missing(),
-            _ => Error::Io(error),
-        })?;
+        let (link, size, file) = self.file(payload_ref).await?;
         let content = transfer::send(file, size, Sha256::new(), move |digest| {
             if Hash(digest.finalize().into()) == link.hash {
                 return Ok(());
@@ -168,6 +200,29 @@ impl BlobStore for Blobs {
             Err(io::Error::new(io::ErrorKind::InvalidData, format!("the stored content of {link} is damaged")))
         });
         Ok((size, content))
+    }
+
+    async fn open_unchecked(&self, payload_ref: &str) -> Result<(u64, ByteStream), Error> {
+        let (_, size, file) = self.file(payload_ref).await?;
+        Ok((size, transfer::send(file, size, (), |()| Ok(()))))
+    }
+
+    async fn adopt(&self, namespace: &str, file: &Path, hash: Hash, id: Uuid) -> Result<Stored, Error> {
+        name::check(namespace, "namespace").map_err(io::Error::other)?;
+        let link = Link { namespace: namespace.to_owned(), hash, id };
+        let payload_ref = link.to_string();
+        let (folder, file) = (Arc::clone(&self.0), file.to_owned());
+        let size = blocking(move || folder.adopt(&file, &link)).await?;
+        Ok(Stored { hash, size, payload_ref })
+    }
+
+    async fn adopted(&self, namespace: &str, hash: Hash, id: Uuid) -> Result<Option<Stored>, Error> {
+        name::check(namespace, "namespace").map_err(io::Error::other)?;
+        let link = Link { namespace: namespace.to_owned(), hash, id };
+        let payload_ref = link.to_string();
+        let folder = Arc::clone(&self.0);
+        let size = blocking(move || folder.size(&link)).await?;
+        Ok(size.map(|size| Stored { hash, size, payload_ref }))
     }
 
     async fn delete(&self, payload_ref: &str) -> Result<(), Error> {

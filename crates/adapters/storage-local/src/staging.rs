@@ -53,6 +53,11 @@ pub(crate) struct Unfinished {
 }
 
 impl Unfinished {
+    /// Takes over the bytes of another file.
+    pub(crate) fn fill(&mut self, from: &mut File) -> io::Result<()> {
+        io::copy(from, &mut self.file).map(drop)
+    }
+
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all(bytes)
     }

@@ -96,6 +96,10 @@ pub struct DataExchange {
     pub key: Option<PathBuf>,
     /// A certificate authority to publish beside the certificate.
     pub authority: Option<PathBuf>,
+    /// The largest private message that is sent or taken, in bytes. Default 1 MiB, which is what FireFly's data exchange takes.
+    pub max_message: u64,
+    /// The largest blob that is sent or taken, in bytes. Default 16 GiB.
+    pub max_blob: u64,
     /// Peers to trust before the ledger has told of any.
     pub peers: Vec<Peer>,
 }
@@ -273,12 +277,24 @@ fn data_exchange(section: &Section<'_>) -> Option<DataExchange> {
         certificate,
         key,
         authority: path("caFile"),
+        max_message: limit(&https, "maxMessage", 1 << 20, 64 << 20),
+        max_blob: limit(&https, "maxBlob", 16 << 30, 1 << 50),
         peers: https
             .list("peers")
             .iter()
             .map(|peer| Peer { endpoint: peer.required("endpoint"), fingerprint: fingerprint(peer) })
             .collect(),
     })
+}
+
+/// A number of bytes from 64 KiB to a maximum.
+fn limit(section: &Section<'_>, key: &str, default: u64, most: u64) -> u64 {
+    let size = section.size(key, default);
+    if (64 * 1024..=most).contains(&size) {
+        return size;
+    }
+    section.problem(key, format!("must be from 64Kb to {}Kb", most / 1024));
+    default
 }
 
 /// 64 hexadecimal digits in lower case; colons between pairs, as other tools print them, are taken out.

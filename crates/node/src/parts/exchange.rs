@@ -30,6 +30,8 @@ async fn options(plugin: &DataExchange, organization: &str) -> Result<Options, E
     let id = plugin.id.as_deref().unwrap_or(organization);
     let mut options = Options::new(&plugin.directory, id);
     options.listen = crate::address::resolve("https.address", &plugin.address, plugin.port).await?;
+    options.limits.message = plugin.max_message;
+    options.limits.body = plugin.max_blob;
     if let Some(endpoint) = &plugin.endpoint {
         options.endpoint = Some(endpoint.parse().map_err(|error| wrong("endpoint", &error))?);
     }
@@ -63,6 +65,8 @@ mod tests {
             certificate: Some("c.pem".into()),
             key: Some("k.pem".into()),
             authority: None,
+            max_message: 1 << 20,
+            max_blob: 16 << 30,
             peers: vec![Peer { endpoint: "https://127.0.0.1:1".into(), fingerprint: "ab".repeat(32) }],
         }
     }

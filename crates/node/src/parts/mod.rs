@@ -138,7 +138,13 @@ impl Parts {
             }
             return Ok((stored.shared.handle.clone(), stored.blobs.clone()));
         }
-        let stored = storage::start(plugin, exchange, peers).await?;
+        if let Some((other, _)) = self.storages.iter().find(|(_, stored)| stored.exchange == exchange) {
+            let (one, other) = (other.clone(), plugin.name.clone());
+            return Err(Error::BlobsTwice { name: exchange.to_owned(), one, other });
+        }
+        let stored = storage::start(plugin, exchange, peers.clone()).await?;
+        // What peers send is kept where this node's own blobs are.
+        peers.keep_blobs_in(Arc::new(stored.blobs.clone()));
         let parts = (stored.shared.handle.clone(), stored.blobs.clone());
         self.storages.insert(plugin.name.clone(), stored);
         Ok(parts)

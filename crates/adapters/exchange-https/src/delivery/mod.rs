@@ -1,14 +1,17 @@
-//! Private deliveries between Photinus nodes: messages and questions, as requests on the connection that calls use.
+//! Private deliveries between Photinus nodes: messages, questions and blobs, as requests on the connection that calls use.
 //!
 //! ```text
 //! POST /photinus/delivery/v1/message    body: the payload      answer: the manifest, once the receiver has it durably
 //! POST /photinus/delivery/v1/question   body: the question     answer: the answer
 //! ```
 //!
+//! Blobs have more to say: see [`blob`].
+//!
 //! Headers `photinus-from` and `photinus-to` carry the node names behind the base ids that the certificates prove. A body may
 //! be squeezed (see [`squeeze`]). An answer other than 200 is `{"error": reason}`; its status says whether to try again, see
 //! [`refused`] and [`understood`].
 
+pub(crate) mod blob;
 pub(crate) mod receivers;
 pub(crate) mod route;
 mod sending;

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use bytes::Bytes;
 use parking_lot::RwLock;
 use photinus_ports::{
-    exchange::{Receiver, Refusal, Route},
+    exchange::{ReceivedBlob, Receiver, Refusal, Route},
     peers::PeerId,
 };
 
@@ -51,6 +51,28 @@ impl Receivers {
             match receiver.answer(route, question.clone()).await {
                 Err(Refusal::NotMine) => {}
                 answered => return answered,
+            }
+        }
+        Err(Refusal::NotMine)
+    }
+
+    /// Asks the namespace that takes a blob whether it may come.
+    pub(crate) async fn admit_blob(&self, route: &Route, path: &str, size: u64) -> Result<(), Refusal> {
+        for receiver in self.of(&route.to)? {
+            match receiver.admit_blob(route, path, size).await {
+                Err(Refusal::NotMine) => {}
+                admitted => return admitted,
+            }
+        }
+        Err(Refusal::NotMine)
+    }
+
+    /// Gives a blob to the namespace that takes it.
+    pub(crate) async fn blob(&self, blob: ReceivedBlob) -> Result<(), Refusal> {
+        for receiver in self.of(&blob.route.to)? {
+            match receiver.blob(blob.clone()).await {
+                Err(Refusal::NotMine) => {}
+                taken => return taken,
             }
         }
         Err(Refusal::NotMine)

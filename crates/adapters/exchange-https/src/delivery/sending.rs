@@ -16,7 +16,7 @@ use super::{
 use crate::{
     call::{self, Progress},
     frame::{self, Outgoing},
-    link::Link,
+    link::{Channel, Link},
     shared::Shared,
 };
 
@@ -87,6 +87,11 @@ impl<'a> Errand<'a> {
     pub(super) async fn place(&self, places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Error> {
         let place = Arc::clone(places).acquire_owned().await;
         place.map_err(|_| self.unreachable("the data exchange has stopped"))
+    }
+
+    /// The connection, with a peer that is trusted still.
+    pub(super) async fn channel(&self) -> Result<Channel, Error> {
+        call::open(self.shared, &self.link, self.peer).await.map_err(|reason| self.unreachable(reason))
     }
 
     pub(super) fn post(&self, what: &str) -> request::Builder {

@@ -6,7 +6,11 @@ use hyper::body::Incoming;
 use photinus_ports::exchange::Route;
 
 use super::{
-    DELIVERIES, MAX_ANSWER, MAX_QUESTION, MESSAGE, QUESTION, Refused, refused, route, sending::LIMIT, squeeze,
+    DELIVERIES, MAX_ANSWER, MAX_QUESTION, MESSAGE, QUESTION, Refused,
+    blob::{BLOB, BLOB_OFFSET},
+    refused, route,
+    sending::LIMIT,
+    squeeze,
 };
 use crate::{
     answer::Caller,
@@ -26,7 +30,10 @@ impl Caller {
         match (head.method, what.as_str()) {
             (Method::POST, MESSAGE) => self.message(&route, &head.headers, body).await,
             (Method::POST, QUESTION) => self.question(&route, &head.headers, body).await,
-            (_, MESSAGE | QUESTION) => Err(Refused::new(StatusCode::METHOD_NOT_ALLOWED, "use POST")),
+            (Method::POST, BLOB_OFFSET) => self.blob_offset(&route, &head.headers).await,
+            (Method::PUT, BLOB) => self.blob(&route, &head.headers, body).await,
+            (_, MESSAGE | QUESTION | BLOB_OFFSET) => Err(Refused::new(StatusCode::METHOD_NOT_ALLOWED, "use POST")),
+            (_, BLOB) => Err(Refused::new(StatusCode::METHOD_NOT_ALLOWED, "use PUT")),
             _ => Err(Refused::new(StatusCode::NOT_FOUND, "no such path")),
         }
     }

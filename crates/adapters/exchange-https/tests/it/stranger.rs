@@ -193,14 +193,29 @@ impl Guest {
         length: Option<usize>,
         body: Body,
     ) -> (StatusCode, String) {
+        let length = length.map(|length| length.to_string());
+        let headers: Vec<_> =
+            headers.iter().copied().chain(length.iter().map(|length| ("content-length", length.as_str()))).collect();
+        self.request(Method::POST, what, &headers, body).await
+    }
+
+    /// Status and text of the answer to an upload with these headers.
+    pub(crate) async fn upload(&mut self, what: &str, headers: &[(&str, &str)], body: Body) -> (StatusCode, String) {
+        self.request(Method::PUT, what, headers, body).await
+    }
+
+    async fn request(
+        &mut self,
+        method: Method,
+        what: &str,
+        headers: &[(&str, &str)],
+        body: Body,
+    ) -> (StatusCode, String) {
         self.0.ready().await.unwrap();
         let path = format!("https://localhost/photinus/delivery/v1/{what}");
-        let mut request = Request::builder().method(Method::POST).uri(path);
+        let mut request = Request::builder().method(method).uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
-        }
-        if let Some(length) = length {
-            request = request.header("content-length", length);
         }
         let response = self.0.send_request(request.body(body).unwrap()).await.unwrap();
         let code = response.status();

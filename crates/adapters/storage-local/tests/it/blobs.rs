@@ -18,6 +18,7 @@ fn open(dir: &std::path::Path) -> Blobs {
 async fn keeps_the_promises_of_the_port() {
     let dir = tempfile::tempdir().unwrap();
     conformance::blob_store(&open(dir.path())).await;
+    conformance::adopting(&open(&dir.path().join("other"))).await;
 }
 
 #[tokio::test]

@@ -98,3 +98,28 @@ pub(crate) async fn blob_store(store: &dyn BlobStore) {
         assert!(store.put(wrong, chunks(b"x"), 100).await.is_err(), "{wrong}");
     }
 }
+
+/// The promises of [`BlobStore`] about files that lie elsewhere.
+pub(crate) async fn adopting(store: &dyn BlobStore) {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let file = elsewhere.path().join("whole");
+    let content = pattern(300_000);
+    std::fs::write(&file, &content).unwrap();
+    let (hash, id) = (Hash::of(&content), "0d5a6b5e-1111-4000-8000-000000000001".parse().unwrap());
+    assert_eq!(store.adopted("ns1", hash, id).await.unwrap(), None);
+    let stored = store.adopt("ns1", &file, hash, id).await.unwrap();
+    assert_eq!((stored.hash, stored.size), (hash, 300_000));
+    assert_eq!(store.adopt("ns1", &file, hash, id).await.unwrap(), stored, "twice is once");
+    assert_eq!(store.adopted("ns1", hash, id).await.unwrap().as_ref(), Some(&stored));
+    std::fs::remove_file(&file).unwrap();
+    for (size, read) in
+        [store.open(&stored.payload_ref).await.unwrap(), store.open_unchecked(&stored.payload_ref).await.unwrap()]
+    {
+        assert_eq!((size, stream::collect(read, 300_000).await.unwrap().to_vec()), (300_000, content.clone()));
+    }
+    store.delete(&stored.payload_ref).await.unwrap();
+    assert_eq!(store.adopted("ns1", hash, id).await.unwrap(), None);
+    assert!(matches!(store.open_unchecked(&stored.payload_ref).await, Err(blobs::Error::NotFound(_))));
+    assert!(store.adopt("ns1", &file, hash, id).await.is_err(), "a file that is not there");
+    assert!(store.adopt("../x", &file, hash, id).await.is_err());
+}

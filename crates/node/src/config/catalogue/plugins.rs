@@ -129,6 +129,8 @@ const HTTPS: &[Key] = &[
     Key("certFile", Used),
     Key("keyFile", Used),
     Key("caFile", Used),
+    Key("maxMessage", Used),
+    Key("maxBlob", Used),
     Key("peers", List(&[&[Key("endpoint", Used), Key("fingerprint", Used)]])),
 ];
 
