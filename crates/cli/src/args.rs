@@ -45,6 +45,8 @@ pub enum Command {
     Demo(Demo),
     /// Measure a local network that is made for it, beside the goals.
     Bench(Bench),
+    /// Tell why a message is where it is: what it waits for, since when, and what to do.
+    Why(Why),
     /// Print the version.
     Version,
     /// Print a completion script for a shell.
@@ -160,6 +162,20 @@ pub struct Demo {
     /// Folder of the network. Without it: a temporary one, which is removed at the end.
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
+}
+
+/// Tell why a message is where it is.
+#[derive(Debug, Args)]
+pub struct Why {
+    /// Id of the message.
+    #[arg(value_name = "ID")]
+    pub message: String,
+    /// Where the node's API is.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:5000")]
+    pub url: String,
+    /// The namespace.
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    pub namespace: String,
 }
 
 /// Measure a local network.

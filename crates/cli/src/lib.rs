@@ -31,6 +31,7 @@ pub async fn run(arguments: Photinus) -> Result<(), Error> {
         Command::Deploy(args) => command::deploy::run(args, output).await,
         Command::Demo(args) => command::demo::run(args, output).await,
         Command::Bench(args) => bench::run(args, output).await,
+        Command::Why(args) => command::why::run(args, output).await,
         Command::Version => {
             output.data(&command::version::THIS);
             Ok(())

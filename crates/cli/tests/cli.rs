@@ -62,6 +62,7 @@ fn help_of_every_command() {
         &["network", "status", "--help"],
         &["network", "reset", "--help"],
         &["deploy", "--help"],
+        &["why", "--help"],
         &["demo", "--help"],
         &["version", "--help"],
         &["completions", "--help"],
@@ -95,6 +96,7 @@ fn errors_name_the_next_step() {
         &["network", "status", "--dir", "broken"],
         &["network", "up", "--dir", "full"],
         &["deploy", "http://127.0.0.1:1", "--key-file", "absent.key"],
+        &["why", "11111111-1111-4111-8111-111111111111", "--url", "http://127.0.0.1:1"],
         &["chain", "--accounts", "5000"],
     ] {
         all.push_str(&told(arguments, inside));

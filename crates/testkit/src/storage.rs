@@ -90,6 +90,11 @@ impl Member {
         self.state.lock().withheld.remove(reference);
     }
 
+    /// Gives everything but what is withheld by name.
+    pub fn release_most(&self) {
+        self.state.lock().blind = false;
+    }
+
     /// Gives everything.
     pub fn release_all(&self) {
         let mut state = self.state.lock();

@@ -179,6 +179,14 @@ const SHAPES: &[(&str, &str)] = &[
     ("WebSocketStatus", "enabled:bool connections:WebSocketConnection[]"),
     ("WebSocketConnection", "id:uuid remoteAddress:string userAgent:string subscriptions:WebSocketStart[]"),
     ("WebSocketStart", "startTime:time ephemeral:bool namespace:string name:string filter:SubscriptionFilter"),
+    (
+        "MessageWhy",
+        "id:uuid hash:hash state:messageState author:string topics:string[] created:time confirmed:time summary:string \
+         waitsFor:Cause[]",
+    ),
+    ("Cause", "kind:string reason:string position:string from:string since:time tried:Attempt[] next:string"),
+    ("Attempt", "operation:uuid type:operationType status:operationStatus error:string updated:time"),
+    ("BlockedTopic", "topic:string context:hash since:time undecided:int waitsFor:Cause"),
     ("ChartHistogram", "count:string timestamp:time types:ChartType[] isCapped:bool"),
     ("ChartType", "count:string type:string"),
     ("PinRewind", "sequence:int batch:uuid"),

@@ -34,6 +34,7 @@ pub(super) static ROUTES: &[Route] = &[
     Route::get("messages/{msgid}/events", "getMsgEvents", |r| Box::pin(events(r)))
         .lists(&collection::EVENTS)
         .gives("Event[]"),
+    Route::get("messages/{msgid}/why", "getMsgWhy", |r| Box::pin(why(r))).gives("MessageWhy"),
     Route::get("messages/{msgid}/transaction", "getMsgTxn", |r| Box::pin(transaction(r))).gives("Transaction"),
 ];
 
@@ -85,6 +86,14 @@ async fn events(request: Request) -> Answer {
     let query = request.listing()?.and(Filter::Any(subjects));
     let page: Page<photinus_model::event::Event> = request.read()?.find(&query).await?;
     reply::page(&page)
+}
+
+async fn why(request: Request) -> Answer {
+    let id = request.id("msgid")?;
+    match request.namespace()?.why(id).await? {
+        Some(why) => ok(&why),
+        None => Err(Failure::not_found()),
+    }
 }
 
 async fn transaction(request: Request) -> Answer {

@@ -13,6 +13,10 @@ use crate::{
 const INITIALIZING: &[Parameter] =
     &[Parameter { name: "includeinitializing", about: "Also list namespaces that do not run yet" }];
 
+const LIMIT: &[Parameter] = &[Parameter { name: "limit", about: "Most topics, 1 to 100" }];
+/// Most topics that are shown.
+const MOST_TOPICS: usize = 100;
+
 pub(super) static ROUTES: &[Route] = &[
     Route::get("namespaces", "getNamespaces", |r| Box::pin(namespaces(r)))
         .of_node()
@@ -21,6 +25,7 @@ pub(super) static ROUTES: &[Route] = &[
     Route::get("namespaces/{ns}", "getNamespace", |r| Box::pin(namespace(r))).of_node().gives("Namespace"),
     Route::get("status", "getStatus", |r| Box::pin(status(r))).gives("NamespaceStatus"),
     Route::get("status/multiparty", "getStatusMultiparty", |r| Box::pin(multiparty(r))).gives("MultipartyStatus"),
+    Route::get("status/topics", "getStatusTopics", |r| Box::pin(topics(r))).with(LIMIT).gives("BlockedTopic[]"),
     Route::get("status/batchmanager", "getStatusBatchManager", |r| Box::pin(batches(r))).gives("BatchManagerStatus"),
 ];
 
@@ -75,6 +80,15 @@ async fn status(request: Request) -> Answer {
 
 async fn multiparty(request: Request) -> Answer {
     ok(&request.namespace()?.multiparty_status().await?)
+}
+
+async fn topics(request: Request) -> Answer {
+    let text = request.parameter("limit").unwrap_or_default();
+    let limit = if text.is_empty() { Ok(MOST_TOPICS) } else { text.parse() };
+    let limit = limit.ok().filter(|limit| (1..=MOST_TOPICS).contains(limit)).ok_or_else(|| {
+        Failure::bad("FF00192", format_args!("parameter 'limit' must be a number from 1 to {MOST_TOPICS}"))
+    })?;
+    ok(&request.namespace()?.blocked_topics(limit).await?)
 }
 
 async fn batches(request: Request) -> Answer {

@@ -144,6 +144,20 @@ async fn a_contract_ends_only_where_another_one_follows() {
 }
 
 #[tokio::test]
+async fn messages_and_topics_tell_why_they_wait() {
+    let api = Api::start().await;
+    let (_, message) = api.post("messages/broadcast?confirm", r#"{"data":[{"value":1}]}"#).await;
+    let id = message["header"]["id"].as_str().unwrap();
+    let (status, why) = api.get(&format!("messages/{id}/why")).await;
+    assert_eq!((status.as_u16(), &why["summary"]), (200, &json!("it is confirmed")), "{why}");
+    Api::refused(api.get(&format!("messages/{ABSENT}/why")).await, 404, "FF10109");
+    Api::refused(api.get("messages/x/why").await, 400, "FF00138");
+    assert_eq!(api.get("status/topics").await, (reqwest::StatusCode::OK, json!([])));
+    Api::refused(api.get("status/topics?limit=0").await, 400, "FF00192");
+    api.stop().await;
+}
+
+#[tokio::test]
 async fn machines_read_and_resolve_operations() {
     let api = Api::start().await;
     let (status, operations) = api.spi(Method::GET, "namespaces/default/operations?limit=1&count", None).await;

@@ -6,6 +6,7 @@ pub(crate) mod deploy;
 pub(crate) mod network;
 pub(crate) mod start;
 pub(crate) mod version;
+pub(crate) mod why;
 
 use photinus_node::{config::Log, logging};
 

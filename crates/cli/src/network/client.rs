@@ -29,6 +29,13 @@ impl Client {
         Self { http, name: member.org_name.clone(), base: format!("{}/api/v1", member.url()) }
     }
 
+    /// A namespace of a node somewhere.
+    pub(crate) fn at(url: &str, namespace: &str) -> Self {
+        let url = url.trim_end_matches('/');
+        let base = format!("{url}/api/v1/namespaces/{namespace}");
+        Self { http: reqwest::Client::new(), name: url.to_owned(), base }
+    }
+
     /// Organisation of the member.
     pub(crate) fn name(&self) -> &str {
         &self.name

@@ -124,6 +124,26 @@ pub(crate) async fn resume(core: &Arc<Core>) -> Result<(), super::Error> {
     }
 }
 
+/// The operations that fetch a batch.
+pub(super) async fn of_batch(core: &Core, batch: BatchKey) -> Result<Vec<Uuid>, photinus_store::Error> {
+    operations_under(core, BATCHES, batch.id, batch.hash).await
+}
+
+/// The operations that fetch the blob of data.
+pub(super) async fn of_blob(core: &Core, data: Uuid, hash: Hash) -> Result<Vec<Uuid>, photinus_store::Error> {
+    operations_under(core, BLOBS, data, hash).await
+}
+
+async fn operations_under(core: &Core, kind: u8, id: Uuid, hash: Hash) -> Result<Vec<Uuid>, photinus_store::Error> {
+    /// References of one content that are looked at; anybody can name more.
+    const MOST: usize = 16;
+    let mut prefix = key(kind, id, hash, "");
+    prefix.truncate(1 + 16 + 32);
+    let notes = core.store.kv_scan(core.name(), space::FETCHES, &prefix, None, MOST).await?;
+    let operation = |(_, note): (Vec<u8>, Vec<u8>)| Some(serde_json::from_slice::<Note>(&note).ok()?.operation);
+    Ok(notes.into_iter().filter_map(operation).collect())
+}
+
 /// Fetches a batch in the background.
 pub(super) fn spawn(core: &Arc<Core>, fetch: Fetch) {
     let owner = Arc::clone(core);

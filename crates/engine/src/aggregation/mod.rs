@@ -7,6 +7,7 @@
 //! Deliberately not here: the rules of the order (crate `sequencing`) and what a batch must look like (crate `model`).
 
 mod apply;
+pub mod blocked;
 mod content;
 mod cursor;
 mod definition;
@@ -19,6 +20,7 @@ mod machine;
 mod nodes;
 mod rewind;
 pub mod waits;
+pub mod why;
 
 use std::{
     collections::VecDeque,

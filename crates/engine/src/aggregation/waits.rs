@@ -87,7 +87,7 @@ impl Namespace {
     }
 }
 
-async fn ask<T>(
+pub(super) async fn ask<T>(
     namespace: &Namespace,
     mut question: impl FnMut(&mut Rows) -> Result<Answer<T>, rows::Error>,
 ) -> Result<T, Error> {
@@ -103,7 +103,7 @@ async fn ask<T>(
     }
 }
 
-fn position(pos: Pos) -> Position {
+pub(super) fn position(pos: Pos) -> Position {
     Position { block: pos.block, transaction: pos.tx, log: pos.log }
 }
 
@@ -116,7 +116,7 @@ fn at(place: &Place) -> String {
     format!("{} (value {})", position(place.pos).protocol_id(), place.index)
 }
 
-fn describe(reason: &Reason) -> (&'static str, String) {
+pub(super) fn describe(reason: &Reason) -> (&'static str, String) {
     match reason {
         Reason::Content(batch) => ("content", format!("the content of batch {} with hash {}", batch.id, batch.hash)),
         Reason::Provenance(batch) => ("provenance", format!("batch {} from somebody entitled to it", batch.id)),

@@ -39,9 +39,9 @@ on_both! {
     async fn a_later_schema_is_refused(place: Place) {
         place.open().await.close().await;
         place.open().await.close().await;
-        meddle(&place, "INSERT INTO migrations VALUES (2, 'x')").await;
+        meddle(&place, "INSERT INTO migrations VALUES (99, 'x')").await;
         let error = Store::open(place.options()).await.unwrap_err();
-        assert!(matches!(error, options::Error::Newer { found: 2, known: 1 }), "{error}");
+        assert!(matches!(error, options::Error::Newer { found: 99, .. }), "{error}");
     }
 
     async fn a_foreign_schema_is_refused(place: Place) {

@@ -10,3 +10,4 @@ mod identities;
 mod inputs;
 mod operations;
 mod refusals;
+mod why;

@@ -1,0 +1,93 @@
+//! The topics that wait, and why.
+
+use std::collections::BTreeMap;
+
+use photinus_model::{Hash, Time, pin::Pin};
+use photinus_query::{Condition, Query, collection::PINS};
+use serde::Serialize;
+
+use super::why::{self, Cause};
+use crate::{Namespace, core::Core, error::Error};
+
+/// Most undecided pins that are looked at.
+const MOST_PINS: usize = 20_000;
+/// Pins that are read at once.
+const PAGE: usize = 1_000;
+
+/// A topic on which something waits.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Blocked {
+    /// The topic, if a message on it is known here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
+    /// What stands for it on the ledger.
+    pub context: Hash,
+    /// Since when.
+    pub since: Time,
+    /// Places on the ledger that are not decided.
+    pub undecided: u64,
+    /// What the first of them waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<Cause>,
+}
+
+impl Namespace {
+    /// The topics of broadcasts on which something waits, longest first, at most `limit`. What is merely being decided at this
+    /// moment shows without a reason.
+    ///
+    /// Private messages are not shown: what stands for them on the ledger tells no topic.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn blocked_topics(&self, limit: usize) -> Result<Vec<Blocked>, Error> {
+        let core = self.core();
+        let mut open = undecided(core).await?;
+        open.sort_by_key(|blocked| blocked.since);
+        open.truncate(limit);
+        for blocked in &mut open {
+            blocked.topic = topic(core, blocked.context).await?;
+            if let Some((place, reason)) = why::closed(self, blocked.context).await? {
+                blocked.waits_for = Some(why::cause(core, None, place, &reason).await?);
+            }
+        }
+        Ok(open)
+    }
+}
+
+/// Contexts with undecided pins.
+async fn undecided(core: &Core) -> Result<Vec<Blocked>, Error> {
+    let mut found: BTreeMap<Hash, Blocked> = BTreeMap::new();
+    let (mut after, mut seen) = (-1, 0);
+    loop {
+        let page = core.store.read(core.name()).undispatched_pins(after, PAGE).await?;
+        let Some(last) = page.last() else { break };
+        (after, seen) = (last.sequence, seen + page.len());
+        for pin in page.into_iter().filter(|pin| !pin.masked) {
+            let fresh =
+                || Blocked { topic: None, context: pin.hash, since: pin.created, undecided: 0, waits_for: None };
+            let blocked = found.entry(pin.hash).or_insert_with(fresh);
+            blocked.undecided += 1;
+            blocked.since = blocked.since.min(pin.created);
+        }
+        if seen >= MOST_PINS {
+            break;
+        }
+    }
+    Ok(found.into_values().collect())
+}
+
+/// The topic that a context stands for, from messages that are here.
+async fn topic(core: &Core, context: Hash) -> Result<Option<String>, Error> {
+    let Some(field) = PINS.field("hash") else { return Ok(None) };
+    let read = core.store.read(core.name());
+    let query = Query::first(5).and(Condition::text(field, context.to_string()));
+    for pin in read.find::<Pin>(&query).await?.items {
+        for message in read.messages_of_batch(pin.batch).await? {
+            if let Some(topic) = message.header.topics.into_iter().find(|topic| Hash::of(topic) == context) {
+                return Ok(Some(topic));
+            }
+        }
+    }
+    Ok(None)
+}

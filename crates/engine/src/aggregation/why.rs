@@ -1,0 +1,317 @@
+//! Why a message is where it is, in one answer: what it waits for, since when, what was tried, and what can be done.
+//!
+//! The answer is a chain. Its first link is what the message itself waits for; if that waits for something, the next link says
+//! so, down to a fact that is missing. Everything is read from the store; nothing here changes anything.
+
+use photinus_model::{
+    Hash, Time, Uuid,
+    message::{Message, State},
+    operation::Operation,
+    pin::Pin,
+};
+use photinus_sequencing::{
+    Reason,
+    explain::{self, Answer},
+    facts::{BatchKey, MessageKey, Place},
+    rows::Rows,
+};
+use serde::Serialize;
+
+use super::{fetches, waits};
+use crate::{Namespace, core::Core, error::Error};
+
+/// Most links of a chain.
+const MAX_LINKS: usize = 8;
+
+/// Where a message is, and why.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Why {
+    /// The message.
+    pub id: Uuid,
+    /// Digest of its header.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hash: Option<Hash>,
+    /// How far it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<State>,
+    /// Who wrote it.
+    pub author: String,
+    /// Its topics.
+    pub topics: Vec<String>,
+    /// When it was written, by its author's clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created: Option<Time>,
+    /// When it was decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confirmed: Option<Time>,
+    /// All of this in a sentence.
+    pub summary: String,
+    /// What it waits for, and what that waits for. Empty once it is decided.
+    pub waits_for: Vec<Cause>,
+}
+
+/// Something that is waited for.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Cause {
+    /// What it is, in one word: `batch`, `ledger`, `content`, `blob`, `registration`, `earlier`, …
+    pub kind: &'static str,
+    /// What it is, for people.
+    pub reason: String,
+    /// Where on the ledger it is waited for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<String>,
+    /// The member or key that it has to come from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Since when it is waited for, as far as this node knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
+    /// What this node has tried.
+    pub tried: Vec<Attempt>,
+    /// What an operator can do.
+    pub next: &'static str,
+}
+
+/// An operation that was to bring what is waited for.
+#[derive(Clone, Debug, Serialize)]
+pub struct Attempt {
+    /// The operation.
+    pub operation: Uuid,
+    /// What it does.
+    #[serde(rename = "type")]
+    pub kind: photinus_model::operation::Type,
+    /// How far it is.
+    pub status: photinus_model::operation::Status,
+    /// What the last attempt said.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub error: String,
+    /// When that was.
+    pub updated: Time,
+}
+
+impl From<Operation> for Attempt {
+    fn from(operation: Operation) -> Self {
+        let Operation { id, kind, status, error, updated, .. } = operation;
+        Self { operation: id, kind, status, error, updated }
+    }
+}
+
+impl Namespace {
+    /// Where a message is and why. `None` when this node has no such message.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn why(&self, id: Uuid) -> Result<Option<Why>, Error> {
+        let core = self.core();
+        let Some(message) = core.store.read(core.name()).message(id).await? else { return Ok(None) };
+        let decided = message.state.is_some_and(State::is_final);
+        let waits_for = if decided { Vec::new() } else { causes(self, &message).await? };
+        Ok(Some(Why {
+            id,
+            hash: message.hash,
+            state: message.state,
+            summary: summary(&message, &waits_for),
+            waits_for,
+            author: message.header.author,
+            topics: message.header.topics,
+            created: message.header.created,
+            confirmed: message.confirmed,
+        }))
+    }
+}
+
+fn summary(message: &Message, causes: &[Cause]) -> String {
+    match (message.state, causes) {
+        (Some(State::Confirmed), _) => "it is confirmed".to_owned(),
+        (Some(State::Rejected), _) => format!("it is rejected: {}", message.reject_reason),
+        (Some(State::Cancelled), _) => "it is cancelled".to_owned(),
+        (_, []) => "it is being decided".to_owned(),
+        (_, [only]) => format!("it waits for {}", only.reason),
+        (_, [first, .., last]) => format!("it waits for {}, and that for {}", first.reason, last.reason),
+    }
+}
+
+async fn causes(namespace: &Namespace, message: &Message) -> Result<Vec<Cause>, Error> {
+    let core = namespace.core();
+    match message.state {
+        Some(State::Staged | State::Ready) => return Ok(vec![batch(core, message).await?]),
+        Some(State::Sent) => {
+            let pinned = match message.batch {
+                Some(batch) => !core.store.read(core.name()).pins_of(batch).await?.is_empty(),
+                None => false,
+            };
+            if !pinned {
+                return Ok(vec![ledger(core, message).await?]);
+            }
+        }
+        _ => {}
+    }
+    let Some(hash) = message.hash else { return Ok(Vec::new()) };
+    let key = MessageKey { id: message.header.id, hash };
+    let state = waits::ask(namespace, |rows| explain::message(rows, &key)).await.map_err(unreadable)?;
+    match state {
+        Some(explain::State::Waiting { place, reason }) => chain(namespace, message, place, reason).await,
+        Some(explain::State::Decided { .. } | explain::State::Ready { .. }) | None => Ok(Vec::new()),
+    }
+}
+
+fn unreadable(error: super::Error) -> Error {
+    Error::Namespace(error.into())
+}
+
+/// A message that is not in a batch yet.
+async fn batch(core: &Core, message: &Message) -> Result<Cause, Error> {
+    let report = core.batching.report();
+    let mine = format!("{}|", message.header.author);
+    let status = report.processors.into_iter().find(|processor| processor.name.starts_with(&mine));
+    let status = status.map(|processor| processor.status).unwrap_or_default();
+    let read = core.store.read(core.name());
+    let under_way = match status.flushing {
+        Some(batch) => read.batch(batch).await?.and_then(|batch| batch.tx.id),
+        None => None,
+    };
+    let tried = match under_way {
+        Some(tx) => attempts(read.operations_of(tx).await?),
+        None => Vec::new(),
+    };
+    let reason = match status.last_flush_error.filter(|_| status.blocked) {
+        Some(error) => format!("its author's batch before it, which cannot be sent: {error}"),
+        None => "the next batch of its author".to_owned(),
+    };
+    let since = message.header.created;
+    Ok(Cause { kind: "batch", reason, position: None, from: None, since, tried, next: advice("batch") })
+}
+
+/// A message whose batch is not on the ledger yet.
+async fn ledger(core: &Core, message: &Message) -> Result<Cause, Error> {
+    let tried = match message.tx_id {
+        Some(tx) => attempts(core.store.read(core.name()).operations_of(tx).await?),
+        None => Vec::new(),
+    };
+    let failed = tried.iter().find(|attempt| attempt.status == photinus_model::operation::Status::Failed);
+    let reason = match failed {
+        Some(failed) => format!("its batch on the ledger, where it will not get: {}", failed.error),
+        None => "its batch on the ledger".to_owned(),
+    };
+    let since = tried.iter().map(|attempt| attempt.updated).min().or(message.header.created);
+    Ok(Cause { kind: "ledger", reason, position: None, from: None, since, tried, next: advice("ledger") })
+}
+
+fn attempts(operations: Vec<Operation>) -> Vec<Attempt> {
+    operations.into_iter().map(Attempt::from).collect()
+}
+
+/// What a message waits for, and what that waits for, down to a fact that is missing.
+async fn chain(namespace: &Namespace, message: &Message, place: Place, reason: Reason) -> Result<Vec<Cause>, Error> {
+    let mut links = Vec::new();
+    let (mut place, mut reason) = (place, reason);
+    let mut seen = Vec::new();
+    loop {
+        links.push(cause(namespace.core(), Some(message), place, &reason).await?);
+        if links.len() >= MAX_LINKS || seen.contains(&reason) {
+            return Ok(links);
+        }
+        let Some((next_place, next)) = behind(namespace, place, &reason).await? else { return Ok(links) };
+        seen.push(std::mem::replace(&mut reason, next));
+        place = next_place;
+    }
+}
+
+/// Why that which is waited for waits itself.
+async fn behind(namespace: &Namespace, place: Place, reason: &Reason) -> Result<Option<(Place, Reason)>, Error> {
+    match reason {
+        Reason::Earlier(context, _) | Reason::Below(context, _) => closed(namespace, *context).await,
+        Reason::Slot(lane, _) => {
+            let found = waits::ask(namespace, |rows: &mut Rows| explain::lane(rows, lane)).await.map_err(unreadable)?;
+            Ok(found.map(|(_, reason)| (place, reason)))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The lowest undecided value of a context, and what it waits for.
+pub(super) async fn closed(namespace: &Namespace, context: Hash) -> Result<Option<(Place, Reason)>, Error> {
+    let question = |rows: &mut Rows| -> Result<Answer<_>, _> { explain::context(rows, &context) };
+    waits::ask(namespace, question).await.map_err(unreadable)
+}
+
+/// A reason with everything that this node knows about it.
+pub(super) async fn cause(
+    core: &Core,
+    message: Option<&Message>,
+    place: Place,
+    reason: &Reason,
+) -> Result<Cause, Error> {
+    let (kind, text) = waits::describe(reason);
+    let read = core.store.read(core.name());
+    let (batch, operations): (Option<BatchKey>, Vec<Uuid>) = match reason {
+        Reason::Content(batch) | Reason::Provenance(batch) => (Some(*batch), fetches::of_batch(core, *batch).await?),
+        Reason::Blob(hash) => {
+            let mut operations = Vec::new();
+            for data in message.iter().flat_map(|message| &message.data) {
+                operations.extend(fetches::of_blob(core, data.id, *hash).await?);
+            }
+            (None, operations)
+        }
+        _ => (None, Vec::new()),
+    };
+    let mut tried = Vec::with_capacity(operations.len());
+    let mut since: Option<Time> = None;
+    for id in operations {
+        if let Some(operation) = read.operation(id).await? {
+            since = Some(since.map_or(operation.created, |since| since.min(operation.created)));
+            tried.push(Attempt::from(operation));
+        }
+    }
+    let wanted = batch.map(|batch| batch.id).or(message.and_then(|message| message.batch));
+    let pin: Option<Pin> = match wanted {
+        Some(batch) => read.pins_of(batch).await?.into_iter().next(),
+        None => None,
+    };
+    let from = match (&pin, reason) {
+        (Some(pin), Reason::Content(_) | Reason::Provenance(_)) => Some(owner(core, &pin.signer).await?),
+        (_, Reason::Blob(_)) => message.map(|message| message.header.author.clone()),
+        (_, Reason::Registration(key) | Reason::SignerHistory(key)) => Some(key.to_string()),
+        (_, Reason::Owner(did)) => Some(did.to_string()),
+        (_, Reason::Slot(lane, _)) => Some(lane.author.to_string()),
+        _ => None,
+    };
+    let since = since.or(pin.map(|pin| pin.created));
+    let position = Some(waits::position(place.pos).protocol_id());
+    Ok(Cause { kind, reason: text, position, from, since, tried, next: advice(kind) })
+}
+
+/// Who a key belongs to; the key itself when that is not known.
+async fn owner(core: &Core, key: &str) -> Result<String, Error> {
+    let kind = core.ports.blockchain.verifier_type();
+    let owner = core.identities.by_verifier(kind, key).await?;
+    Ok(owner.map_or_else(|| key.to_owned(), |owner| owner.did.clone()))
+}
+
+/// What an operator can do about a kind of wait.
+fn advice(kind: &str) -> &'static str {
+    match kind {
+        "batch" => "nothing as long as batches go out; if one is blocked, look at the error of its operations",
+        "ledger" => {
+            "see that the ledger can be reached and that the key can pay; a failed operation is repeated by \
+             POST operations/{id}/retry"
+        }
+        "content" => {
+            "see that the sender's node and shared storage can be reached; POST pins/rewind asks again at once. While it is \
+             missing, its topics stay closed on every member that misses it"
+        }
+        "provenance" => "ask the member that sent it to send it again from its own node",
+        "earlier" | "below" => "nothing by itself: it goes on when what stands before it is decided",
+        "slot" => "ask the author whether an earlier message to the group was pinned and delivered",
+        "registration" => "the owner of the key registers it: POST network/organizations/self, or POST identities",
+        "signer-history" => "nothing by itself: earlier batches signed by the key have to arrive first",
+        "parent" | "owner" => "the parent identity has to be registered first",
+        "group" => "ask the member that made the group to send its first message again",
+        "blob" => "see that the sender's node and shared storage can be reached; POST pins/rewind asks again at once",
+        "transfer" | "approval" | "pool" => "see that the token connector reads the ledger",
+        "interface" => "the contract interface has to be published before what uses it",
+        _ => "nothing: it is being decided",
+    }
+}
