@@ -15,6 +15,7 @@ pub mod journal;
 pub mod peers;
 pub mod storage;
 pub mod stream;
+pub mod webhooks;
 
 /// An operation of one namespace, as adapters see it: the key under which a result is reported.
 ///
