@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use photinus_ports::{
     blobs::BlobStore, blockchain::Blockchain, clock::Clock, exchange::DataExchange, ids::Ids, storage::SharedStorage,
+    webhooks::Webhooks,
 };
 use photinus_store::Store;
 
@@ -23,6 +24,8 @@ pub struct Ports {
     pub exchange: Arc<dyn DataExchange>,
     /// Files of this node.
     pub blobs: Arc<dyn BlobStore>,
+    /// Calls applications over HTTP; `None` when webhooks are switched off.
+    pub webhooks: Option<Arc<dyn Webhooks>>,
     /// Time that is written into records.
     pub clock: Arc<dyn Clock>,
     /// New identifiers, and the randomness of back-off.

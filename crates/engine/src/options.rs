@@ -30,6 +30,8 @@ pub struct Options {
     pub download: Download,
     /// What a subscription has when its creator does not say.
     pub subscriptions: Subscriptions,
+    /// How webhooks are repeated and given up.
+    pub webhooks: Webhooks,
     /// Waits between attempts of work that must succeed in the end.
     pub retry: Retry,
     /// Bounds of memory held for speed alone.
@@ -58,6 +60,7 @@ impl Options {
             limits: Limits::default(),
             download: Download::default(),
             subscriptions: Subscriptions::default(),
+            webhooks: Webhooks::default(),
             retry: Retry::default(),
             caches: Caches::default(),
             plugins: Plugins::default(),
@@ -156,6 +159,8 @@ impl Default for Download {
 /// What a subscription has when its creator does not say.
 #[derive(Clone, Debug)]
 pub struct Subscriptions {
+    /// Transport of subscriptions that name none. Default `websockets`.
+    pub transport: String,
     /// Most durable subscriptions of the namespace. Default 500.
     pub max: usize,
     /// Events sent ahead of acknowledgements when `readAhead` is not given. Default 0.
@@ -170,7 +175,62 @@ pub struct Subscriptions {
 
 impl Default for Subscriptions {
     fn default() -> Self {
-        Self { max: 500, read_ahead: 0, batch_size: 50, batch_timeout: Duration::from_millis(50), max_scan: 1_000 }
+        Self {
+            transport: "websockets".to_owned(),
+            max: 500,
+            read_ahead: 0,
+            batch_size: 50,
+            batch_timeout: Duration::from_millis(50),
+            max_scan: 1_000,
+        }
+    }
+}
+
+/// How webhooks are repeated and given up.
+#[derive(Clone, Debug)]
+pub struct Webhooks {
+    /// Repeated calls where a subscription does not say.
+    pub retry: WebhookRetry,
+    /// Most events that a subscription parks. Beyond them the oldest is dropped, or, where delivery is guaranteed, the
+    /// subscription waits. Default 10 000.
+    pub parked: usize,
+    /// Calls of one subscription at the same time, where it acknowledges first and calls behind it. Default 32.
+    pub parallel: usize,
+}
+
+impl Default for Webhooks {
+    fn default() -> Self {
+        Self { retry: WebhookRetry::default(), parked: 10_000, parallel: 32 }
+    }
+}
+
+/// Repeated calls of webhooks.
+#[derive(Clone, Debug)]
+pub struct WebhookRetry {
+    /// Whether calls are repeated where a subscription does not ask for it. Default no.
+    pub enabled: bool,
+    /// Calls beside the first. Default 5.
+    pub count: u32,
+    /// Wait after the first failure. Default 250 ms.
+    pub initial: Duration,
+    /// Longest wait. Default 30 s.
+    pub maximum: Duration,
+    /// What each wait is multiplied by. Default 2.
+    pub factor: f64,
+    /// Status lines, such as `503 Service Unavailable`, after which a call is repeated. Default: all but those of success.
+    pub statuses: Option<regex::Regex>,
+}
+
+impl Default for WebhookRetry {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            count: 5,
+            initial: Duration::from_millis(250),
+            maximum: Duration::from_secs(30),
+            factor: 2.0,
+            statuses: None,
+        }
     }
 }
 

@@ -8,5 +8,7 @@ pub(crate) const LEDGER_CURSOR: u8 = 2;
 pub(crate) const JOURNAL: u8 = 3;
 /// What the namespace knows of its network: the contracts.
 pub(crate) const NETWORK: u8 = 5;
+/// Deliveries of webhooks that failed, and their secrets.
+pub(crate) const WEBHOOKS: u8 = 12;
 /// Contents and blobs that shared storage should have and we do not.
 pub(crate) const FETCHES: u8 = 4;

@@ -46,6 +46,8 @@ pub struct Call {
 pub struct Answer {
     /// Status.
     pub status: u16,
+    /// The usual phrase for the status; may be empty.
+    pub reason: String,
     /// Headers in the order in which they came; texts that are not UTF-8 are left out.
     pub headers: Vec<(String, String)>,
     /// Body.

@@ -9,7 +9,7 @@ use photinus_store::Store;
 use serde_json::json;
 use tokio::runtime::Runtime;
 
-use crate::{blobs::Blobs, exchange::Exchange, ledger, storage};
+use crate::{blobs::Blobs, endpoints::Endpoints, exchange::Exchange, ledger, storage};
 
 /// Name of the namespace on every member.
 pub const NAMESPACE: &str = "default";
@@ -39,6 +39,8 @@ pub struct Member {
     pub blobs: Arc<Blobs>,
     /// Its data exchange.
     pub exchange: Arc<Exchange>,
+    /// The applications that it calls.
+    pub endpoints: Arc<Endpoints>,
     /// Its database.
     pub store: Store,
     /// What its namespace is started with.
@@ -117,6 +119,7 @@ impl Member {
             storage: storage.member(),
             blobs: Arc::default(),
             exchange: Arc::new(Exchange::new(&format!("peer_{index}"))),
+            endpoints: Arc::default(),
             store,
             options,
             running: None,
@@ -140,6 +143,7 @@ impl Member {
             storage: self.storage.clone(),
             exchange: self.exchange.clone(),
             blobs: self.blobs.clone(),
+            webhooks: Some(self.endpoints.clone()),
             clock: Arc::new(clock::System),
             ids: Arc::new(ids::Random),
         };

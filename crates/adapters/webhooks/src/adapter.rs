@@ -99,7 +99,7 @@ impl Inner {
     }
 
     async fn read(&self, mut response: reqwest::Response) -> Result<Answer, Error> {
-        let status = response.status().as_u16();
+        let status = response.status();
         let text = |(name, value): (&HeaderName, &HeaderValue)| {
             Some((name.as_str().to_owned(), std::str::from_utf8(value.as_bytes()).ok()?.to_owned()))
         };
@@ -112,7 +112,8 @@ impl Inner {
             }
             body.extend_from_slice(&piece);
         }
-        Ok(Answer { status, headers, body: body.freeze() })
+        let reason = status.canonical_reason().unwrap_or_default().to_owned();
+        Ok(Answer { status: status.as_u16(), reason, headers, body: body.freeze() })
     }
 }
 

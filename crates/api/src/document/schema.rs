@@ -165,7 +165,16 @@ const SHAPES: &[(&str, &str)] = &[
         "id:uuid namespace:string name:string transport:string filter:SubscriptionFilter options:SubscriptionOptions \
          ephemeral:bool created:time updated:time status:SubscriptionStatus",
     ),
-    ("SubscriptionStatus", "currentOffset:int"),
+    ("SubscriptionStatus", "currentOffset:int webhook:WebhookHealth"),
+    ("WebhookHealth", "failures:int lastError:string retrying:int nextTry:time parked:int"),
+    (
+        "ParkedEvent",
+        "event:uuid sequence:int type:string topic:string reason:string tries:int first:time parked:time resumed:bool",
+    ),
+    ("ParkedCount", "count:int"),
+    ("SeekInput", "firstEvent:string"),
+    ("SecretInput", "grace:string"),
+    ("Secret", "secret:string previousUntil:time"),
     ("SubscriptionInput", "name:string transport:string filter:SubscriptionFilter options:SubscriptionOptions"),
     (
         "SubscriptionFilter",

@@ -2,6 +2,7 @@
 
 mod charts;
 mod data;
+mod deliveries;
 mod events;
 mod identities;
 mod ledger;
@@ -38,6 +39,7 @@ pub(crate) static API: Surface = Surface {
         ledger::ROUTES,
         charts::ROUTES,
         subscriptions::ROUTES,
+        deliveries::ROUTES,
         websockets::ROUTES,
     ],
 };

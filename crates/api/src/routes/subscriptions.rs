@@ -53,7 +53,11 @@ struct WithStatus {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Status {
-    current_offset: i64,
+    /// Left out when it is 0, as clients know it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current_offset: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    webhook: Option<events::Health>,
 }
 
 async fn list(request: Request) -> Answer {
@@ -75,7 +79,9 @@ async fn one(request: Request) -> Answer {
     let id = request.id("subid")?;
     let subscription = request.read()?.subscription(id).await?.ok_or_else(Failure::absent)?;
     let status = if request.flag("fetchstatus") {
-        Some(Status { current_offset: request.namespace()?.subscription_offset(id).await? })
+        let offset = request.namespace()?.subscription_offset(id).await?;
+        let webhook = request.namespace()?.webhook_health(id).await?;
+        Some(Status { current_offset: Some(offset).filter(|offset| *offset != 0), webhook })
     } else {
         None
     };

@@ -13,8 +13,9 @@ use super::{
     Error,
     dispatch::{Delivery, Pace, Run},
     filter::Compiled,
+    position::resolve,
     registry::Active,
-    subscription::{Start, complete, start},
+    subscription::{WEBSOCKETS, complete, start},
 };
 use crate::{Namespace, core::Core};
 
@@ -54,12 +55,9 @@ impl Namespace {
         closed: CancellationToken,
     ) -> Result<subscription::Ref, Error> {
         let core = Arc::clone(self.core());
-        complete(&mut options, &core.options.subscriptions)?;
+        complete(&mut options, WEBSOCKETS, &core.options.subscriptions)?;
         let filter = Compiled::new(filter)?;
-        let offset = match start(options.first_event.as_deref())? {
-            Start::Behind(offset) => offset,
-            Start::Newest => core.store.read(core.name()).last_event().await?,
-        };
+        let offset = resolve(&core, start(options.first_event.as_deref())?).await?;
         let id = core.ports.ids.next();
         let subscription = subscription::Ref { id, namespace: core.name().to_owned(), name: id.to_string() };
         let named = subscription.clone();
@@ -90,7 +88,8 @@ async fn durable(core: &Core, name: &str, connection: &mpsc::Sender<Delivery>, o
     let mut backoff = core.tasks.backoff(core.options.retry);
     while !over.is_cancelled() {
         changes.borrow_and_update();
-        let Some(active) = core.events.registry.get(name) else {
+        let found = core.events.registry.get(name);
+        let Some(active) = found.filter(|active| active.subscription.transport == WEBSOCKETS) else {
             tokio::select! {
                 () = over.cancelled() => return,
                 changed = changes.changed() => if changed.is_err() { return },
@@ -120,7 +119,8 @@ async fn durable(core: &Core, name: &str, connection: &mpsc::Sender<Delivery>, o
     }
 }
 
-async fn serve(
+/// Delivers from where the subscription stands, until it changes or `over`.
+pub(super) async fn serve(
     core: &Core,
     active: &Arc<Active>,
     connection: &mpsc::Sender<Delivery>,
@@ -133,11 +133,7 @@ async fn serve(
     };
     let run = Run {
         core,
-        subscription: subscription::Ref {
-            id: subscription.id,
-            namespace: core.name().to_owned(),
-            name: subscription.name.clone(),
-        },
+        subscription: active.reference(core.name()),
         filter: &active.filter,
         pace: Pace::new(&subscription.options),
         connection,

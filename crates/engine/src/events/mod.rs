@@ -4,27 +4,31 @@
 //! store while it does not; nobody polls, and a slow subscriber slows nobody else. How far a subscription was acknowledged
 //! is written down behind the delivery: after a crash the last events come again, and none is missed.
 //!
-//! Deliberately not here: WebSocket frames, and webhooks, which are not built yet.
+//! Deliberately not here: WebSocket frames and HTTP.
 
 mod attach;
 mod dispatch;
 mod enrich;
 mod filter;
+mod position;
 mod regexp;
 mod registry;
 mod service;
 mod source;
 mod subscription;
+mod webhooks;
 mod window;
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 pub use dispatch::{Acknowledger, Delivery};
 pub use enrich::{Delivered, Enriched};
+use photinus_model::Uuid;
 use photinus_store::{Change, ChangeSet, Store};
 use registry::Registry;
 use source::Source;
 pub use subscription::{Error, Input};
+pub use webhooks::{Health, Parked, Secret};
 
 use crate::core::Core;
 
@@ -32,11 +36,17 @@ use crate::core::Core;
 pub(crate) struct Handle {
     source: Arc<Source>,
     registry: Registry,
+    /// Held while offsets are written, so that they are written in the order in which they were reached.
+    writing: tokio::sync::Mutex<()>,
 }
 
 impl Handle {
     pub(crate) fn new(store: Store, namespace: &str) -> Self {
-        Self { source: Arc::new(Source::new(store, namespace)), registry: Registry::default() }
+        Self {
+            source: Arc::new(Source::new(store, namespace)),
+            registry: Registry::default(),
+            writing: tokio::sync::Mutex::new(()),
+        }
     }
 }
 
@@ -60,28 +70,42 @@ pub(crate) async fn start(core: &Arc<Core>) -> Result<(), photinus_store::Error>
         let core = Arc::clone(&owner);
         async move { write_offsets(&core).await }
     });
-    service::load(core).await
+    service::load(core).await?;
+    core.tasks.spawn_once("webhooks", webhooks::run(Arc::clone(core)));
+    Ok(())
+}
+
+/// Writes down what subscribers acknowledged while the tasks of the namespace ended.
+pub(crate) async fn finish(core: &Core) {
+    let changes = offsets(core, &core.events.registry.take_dirty());
+    if let Err(error) = core.store.submit(changes).await {
+        tracing::warn!(namespace = core.name(), %error, "the last events of some subscriptions come again");
+    }
+}
+
+fn offsets(core: &Core, offsets: &HashMap<Uuid, i64>) -> ChangeSet {
+    let mut changes = ChangeSet::new(core.name());
+    for (id, offset) in offsets {
+        changes.push(Change::SetOffset { kind: attach::OFFSETS, name: id.to_string(), current: *offset });
+    }
+    changes
 }
 
 /// Writes down how far subscriptions have come. While one commit is under way the next offsets gather.
 async fn write_offsets(core: &Core) -> Result<(), photinus_store::Error> {
     let registry = &core.events.registry;
     loop {
-        let (offsets, last) = tokio::select! {
+        tokio::select! {
             biased;
-            () = core.tasks.stopping().cancelled() => (registry.take_dirty(), true),
-            offsets = registry.dirty() => (offsets, false),
-        };
-        let mut changes = ChangeSet::new(core.name());
-        for (id, offset) in &offsets {
-            changes.push(Change::SetOffset { kind: attach::OFFSETS, name: id.to_string(), current: *offset });
+            // What is left is written when all tasks have ended.
+            () = core.tasks.stopping().cancelled() => return Ok(()),
+            () = registry.dirty() => {}
         }
-        if let Err(error) = core.store.submit(changes).await {
-            registry.put_back(offsets);
+        let _writing = core.events.writing.lock().await;
+        let dirty = registry.take_dirty();
+        if let Err(error) = core.store.submit(offsets(core, &dirty)).await {
+            registry.put_back(dirty);
             return Err(error);
-        }
-        if last {
-            return Ok(());
         }
     }
 }

@@ -9,7 +9,10 @@ use std::{
 };
 
 use parking_lot::{Mutex, RwLock};
-use photinus_model::{Uuid, subscription::Subscription};
+use photinus_model::{
+    Uuid,
+    subscription::{self, Subscription},
+};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -24,10 +27,22 @@ pub(super) struct Active {
     pub(super) progress: Arc<Progress>,
 }
 
+impl Active {
+    /// What the subscription is called in deliveries.
+    pub(super) fn reference(&self, namespace: &str) -> subscription::Ref {
+        let (id, name) = (self.subscription.id, self.subscription.name.clone());
+        subscription::Ref { id, namespace: namespace.to_owned(), name }
+    }
+}
+
 /// What stays of a subscription when it is changed.
 pub(super) struct Progress {
     /// Held by the dispatcher that delivers. Others wait in line and take over when it ends.
-    pub(super) turn: tokio::sync::Mutex<()>,
+    pub(super) turn: Arc<tokio::sync::Mutex<()>>,
+    /// How a webhook is doing.
+    pub(super) health: super::webhooks::Shown,
+    /// Parked events are to be looked at.
+    pub(super) resumed: Notify,
     offset: AtomicI64,
 }
 
@@ -36,7 +51,12 @@ const UNKNOWN: i64 = i64::MIN;
 
 impl Progress {
     fn new() -> Self {
-        Self { turn: tokio::sync::Mutex::new(()), offset: AtomicI64::new(UNKNOWN) }
+        Self { turn: Arc::default(), health: Mutex::default(), resumed: Notify::new(), offset: AtomicI64::new(UNKNOWN) }
+    }
+
+    /// At another position. The turn is the same: whoever delivers now ends before another begins.
+    fn moved(&self, offset: i64) -> Self {
+        Self { turn: Arc::clone(&self.turn), offset: AtomicI64::new(offset), ..Self::new() }
     }
 
     /// The last event that is done, when a dispatcher has run since the start.
@@ -65,6 +85,10 @@ impl Registry {
         self.by_name.read().values().find(|active| active.subscription.id == id).cloned()
     }
 
+    pub(super) fn all(&self) -> Vec<Arc<Active>> {
+        self.by_name.read().values().cloned().collect()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.by_name.read().len()
     }
@@ -90,6 +114,24 @@ impl Registry {
         self.changes.send_modify(|changes| *changes += 1);
     }
 
+    /// A subscription goes on from another position; who delivers starts over. `false` when there is none.
+    pub(super) fn seek(&self, id: Uuid, offset: i64) -> bool {
+        let mut by_name = self.by_name.write();
+        let Some(active) = by_name.values_mut().find(|active| active.subscription.id == id) else { return false };
+        let old = Arc::clone(active);
+        *active = Arc::new(Active {
+            subscription: old.subscription.clone(),
+            filter: old.filter.clone(),
+            over: CancellationToken::new(),
+            progress: Arc::new(old.progress.moved(offset)),
+        });
+        self.dirty.lock().remove(&id);
+        drop(by_name);
+        old.over.cancel();
+        self.changes.send_modify(|changes| *changes += 1);
+        true
+    }
+
     /// A subscription is gone.
     pub(super) fn remove(&self, id: Uuid) {
         let mut by_name = self.by_name.write();
@@ -110,19 +152,19 @@ impl Registry {
         if active.progress.offset.swap(offset, Ordering::AcqRel) == offset {
             return;
         }
-        if !active.over.is_cancelled() || self.by_id(active.subscription.id).is_some() {
+        // Within the lock of the names, so that nothing is noted of a position that was left.
+        let by_name = self.by_name.read();
+        let current = by_name.get(&active.subscription.name);
+        if current.is_some_and(|current| Arc::ptr_eq(&current.progress, &active.progress)) {
             self.dirty.lock().insert(active.subscription.id, offset);
+            drop(by_name);
             self.written.notify_one();
         }
     }
 
-    /// Waits for offsets to write down, and takes them.
-    pub(super) async fn dirty(&self) -> HashMap<Uuid, i64> {
-        loop {
-            let dirty = std::mem::take(&mut *self.dirty.lock());
-            if !dirty.is_empty() {
-                return dirty;
-            }
+    /// Waits for offsets to write down.
+    pub(super) async fn dirty(&self) {
+        while self.dirty.lock().is_empty() {
             self.written.notified().await;
         }
     }

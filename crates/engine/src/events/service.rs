@@ -9,7 +9,9 @@ use super::{
     attach::{OFFSETS, stored_offset},
     enrich::{Enriched, enrich},
     filter::Compiled,
-    subscription::{Start, check, start},
+    position::resolve,
+    subscription::{check, start},
+    webhooks,
 };
 use crate::{Namespace, core::Core};
 
@@ -33,7 +35,8 @@ impl Namespace {
     async fn put_subscription(&self, input: Input, new: bool) -> Result<Subscription, Error> {
         let core = self.core();
         let (ids, clock) = (&core.ports.ids, &core.ports.clock);
-        let mut subscription = check(input, ids.next(), core.name(), clock.now(), &core.options.subscriptions)?;
+        let (defaults, calls) = (&core.options.subscriptions, core.ports.webhooks.as_deref());
+        let mut subscription = check(input, ids.next(), core.name(), clock.now(), defaults, calls)?;
         let known = core.store.read(core.name()).subscription_by_name(&subscription.name).await?;
         match known {
             Some(_) if new => return Err(Error::Exists(subscription.name)),
@@ -52,10 +55,7 @@ impl Namespace {
                 if core.events.registry.len() >= limit {
                     return Err(Error::TooMany(limit));
                 }
-                let offset = match start(subscription.options.first_event.as_deref())? {
-                    Start::Behind(offset) => offset,
-                    Start::Newest => core.store.read(core.name()).last_event().await?,
-                };
+                let offset = resolve(core, start(subscription.options.first_event.as_deref())?).await?;
                 subscription.options.first_event = Some(offset.to_string());
             }
         }
@@ -89,6 +89,7 @@ impl Namespace {
         changes.push(Change::DeleteSubscription(id));
         changes.push(Change::DeleteOffset { kind: OFFSETS, name: id.to_string() });
         core.store.submit(changes).await?;
+        webhooks::forget(core, id).await?;
         Ok(())
     }
 

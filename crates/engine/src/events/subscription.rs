@@ -4,15 +4,18 @@ use photinus_model::{
     Duration, Time, Uuid, name,
     subscription::{Filter, Options, Subscription},
 };
+use photinus_ports::webhooks::Webhooks;
 use serde::Deserialize;
 
-use super::filter;
+use super::{filter, webhooks::Webhook};
 use crate::{error::Kind, options};
 
 /// Events sent ahead of acknowledgements at most.
 const MAX_READ_AHEAD: u64 = 65_535;
-/// The one transport of durable subscriptions.
+/// Transport over sockets that applications open.
 pub(super) const WEBSOCKETS: &str = "websockets";
+/// Transport by calls to applications.
+pub(super) const WEBHOOKS: &str = "webhooks";
 
 /// A subscription as a client asks for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -38,7 +41,7 @@ pub enum Error {
     #[error(transparent)]
     Name(#[from] name::Error),
     /// `FF10172`, `FF10266`: a transport that is not to be had.
-    #[error("transport '{0}' is not available: use websockets")]
+    #[error("transport '{0}' is not available: use websockets or webhooks, as event.transports.enabled has them")]
     Transport(String),
     /// `FF10244`: data with events over WebSockets.
     #[error("events over websockets cannot carry data: leave 'options.withData' out, and read the data by its id")]
@@ -46,6 +49,40 @@ pub enum Error {
     /// `FF00137`: a duration that is none.
     #[error("option 'batchTimeout': '{0}' is not a duration such as 250ms")]
     BatchTimeout(String),
+    /// `FF10242`: a webhook without a URL.
+    #[error("option 'url' is empty: say which URL the webhook calls")]
+    NoUrl,
+    /// `FF10242`: a URL that is not called, or another option that makes every call fail.
+    #[error("the webhook cannot be called: {0}")]
+    Call(#[from] photinus_ports::webhooks::Error),
+    /// `FF10243`: headers or query parameters that are no texts.
+    #[error("option '{0}' is an object whose values are texts")]
+    NotTexts(&'static str),
+    /// `FF00161`: an option of the wrong shape.
+    #[error("option '{field}': {reason}")]
+    Option {
+        /// Which option.
+        field: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// `FF00137`: a duration of a webhook that is none.
+    #[error("option '{field}': '{text}' is not a duration such as 250ms")]
+    Duration {
+        /// Which option.
+        field: &'static str,
+        /// What it says.
+        text: String,
+    },
+    /// `FF10455`: a TLS setting that is not configured.
+    #[error("option 'tlsConfigName': the namespace has no TLS setting '{0}' in namespaces.predefined[].tlsConfigs")]
+    Tls(String),
+    /// `FF10109`: a request about webhooks for another subscription.
+    #[error("subscription '{0}' is not a webhook")]
+    NoWebhook(Uuid),
+    /// `FF10109`: an event that is not parked.
+    #[error("event '{0}' is not parked")]
+    NotParked(Uuid),
     /// `FF10460`: data with batches.
     #[error("batches cannot carry data: leave 'options.withData' out")]
     BatchWithData,
@@ -56,7 +93,9 @@ pub enum Error {
     #[error(transparent)]
     Filter(#[from] filter::Error),
     /// `FF10191`: a first event that is neither a word nor a number.
-    #[error("option 'firstEvent': '{0}' is neither oldest nor newest nor the sequence of an event")]
+    #[error(
+        "option 'firstEvent': '{0}' is neither oldest nor newest nor the sequence of an event nor a time such as 2026-01-31T12:00:00Z"
+    )]
     FirstEvent(String),
     /// `FF10192`: a number below -1.
     #[error("option 'firstEvent' is at least -1")]
@@ -87,7 +126,12 @@ impl Error {
             Self::Transport(transport) if transport == "system" => "FF10266",
             Self::Transport(_) => "FF10172",
             Self::WithData => "FF10244",
-            Self::BatchTimeout(_) | Self::ReadAhead => "FF00137",
+            Self::BatchTimeout(_) | Self::ReadAhead | Self::Duration { .. } => "FF00137",
+            Self::NoUrl | Self::Call(_) => "FF10242",
+            Self::NotTexts(_) => "FF10243",
+            Self::Option { .. } => "FF00161",
+            Self::Tls(_) => "FF10455",
+            Self::NoWebhook(_) | Self::NotParked(_) => "FF10109",
             Self::BatchWithData => "FF10460",
             Self::Filter(_) => "FF10171",
             Self::FirstEvent(_) => "FF10191",
@@ -105,7 +149,7 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Exists(_) | Self::TooMany(_) => Kind::Conflict,
-            Self::NotFound(_) => Kind::NotFound,
+            Self::NotFound(_) | Self::NoWebhook(_) | Self::NotParked(_) => Kind::NotFound,
             Self::Store(error) => crate::error::store_kind(error),
             _ => Kind::BadInput,
         }
@@ -119,6 +163,8 @@ pub(super) enum Start {
     Newest,
     /// Behind this sequence.
     Behind(i64),
+    /// With the first event of this time or after it.
+    At(Time),
 }
 
 /// Reads `firstEvent`.
@@ -129,13 +175,14 @@ pub(super) fn start(first_event: Option<&str>) -> Result<Start, Error> {
         number => match number.parse::<i64>() {
             Ok(number) if number >= -1 => Ok(Start::Behind(number)),
             Ok(_) => Err(Error::FirstEventTooLow),
-            Err(_) => Err(Error::FirstEvent(number.to_owned())),
+            // A time is told from a number by what stands between its digits.
+            Err(_) => number.parse().map(Start::At).map_err(|_| Error::FirstEvent(number.to_owned())),
         },
     }
 }
 
 /// Checks options and fills in what they leave out.
-pub(super) fn complete(options: &mut Options, defaults: &options::Subscriptions) -> Result<(), Error> {
+pub(super) fn complete(options: &mut Options, transport: &str, defaults: &options::Subscriptions) -> Result<(), Error> {
     if let Some(timeout) = &options.batch_timeout {
         timeout.parse::<Duration>().map_err(|_| Error::BatchTimeout(timeout.clone()))?;
     }
@@ -153,6 +200,11 @@ pub(super) fn complete(options: &mut Options, defaults: &options::Subscriptions)
             options.batch_timeout = Some(Duration(defaults.batch_timeout).to_string());
         }
     }
+    if transport == WEBHOOKS {
+        // Data takes the place of events, which in batches nobody could tell apart.
+        options.with_data = Some(options.with_data.unwrap_or(options.batch != Some(true)));
+        return Ok(());
+    }
     if options.with_data == Some(true) {
         return Err(Error::WithData);
     }
@@ -167,19 +219,35 @@ pub(super) fn check(
     namespace: &str,
     now: Time,
     defaults: &options::Subscriptions,
+    calls: Option<&dyn Webhooks>,
 ) -> Result<Subscription, Error> {
     let Input { name, mut transport, filter, mut options } = input;
     name::check_no_uuid(&name, "name")?;
     if transport.is_empty() {
-        WEBSOCKETS.clone_into(&mut transport);
+        defaults.transport.clone_into(&mut transport);
     }
-    if transport != WEBSOCKETS {
+    let calls = calls.filter(|_| transport == WEBHOOKS);
+    if transport != WEBSOCKETS && calls.is_none() {
         return Err(Error::Transport(transport));
     }
-    complete(&mut options, defaults)?;
+    if let Some(calls) = calls {
+        check_tls(&options, calls)?;
+    }
+    complete(&mut options, &transport, defaults)?;
+    if let Some(calls) = calls {
+        Webhook::read(&options)?.check(calls)?;
+    }
     filter::Compiled::new(&filter)?;
     let namespace = namespace.to_owned();
     Ok(Subscription { id, namespace, name, transport, filter, options, ephemeral: false, created: now, updated: None })
+}
+
+fn check_tls(options: &Options, calls: &dyn Webhooks) -> Result<(), Error> {
+    let named = options.transport.get("tlsConfigName").and_then(|value| value.read::<Option<String>>().ok()?);
+    match named.filter(|name| !name.is_empty() && !calls.has_tls(name)) {
+        Some(name) => Err(Error::Tls(name)),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -190,7 +258,7 @@ mod tests {
     fn code(input: &str) -> Result<Options, &'static str> {
         let input: Input = serde_json::from_str(input).unwrap();
         let first = input.options.first_event.clone();
-        check(input, Uuid::nil(), "ns", Time::from_unix_nanos(1), &options::Subscriptions::default())
+        check(input, Uuid::nil(), "ns", Time::from_unix_nanos(1), &options::Subscriptions::default(), None)
             .and_then(|subscription| start(first.as_deref()).map(|_| subscription.options))
             .map_err(|error| error.code())
     }

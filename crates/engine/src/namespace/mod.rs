@@ -126,6 +126,7 @@ impl Namespace {
         if !core.tasks.stop(core.options.stop_timeout).await {
             tracing::warn!(namespace = core.name(), "some work was cut off; it goes on at the next start");
         }
+        events::finish(core).await;
         let detach = core.ports.blockchain.detach(core.name());
         if tokio::time::timeout(DETACH, detach).await.is_err() {
             tracing::warn!(namespace = core.name(), "the ledger's adapter does not let go");
@@ -148,6 +149,11 @@ impl Namespace {
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.core.store
+    }
+
+    /// A handle of the namespace that these insides belong to.
+    pub(crate) fn of(core: &Arc<Core>) -> Self {
+        Self { core: Arc::clone(core) }
     }
 
     pub(crate) fn core(&self) -> &Arc<Core> {

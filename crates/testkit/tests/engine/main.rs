@@ -11,3 +11,4 @@ mod inputs;
 mod operations;
 mod refusals;
 mod why;
+mod webhooks;
