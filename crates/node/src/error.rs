@@ -27,6 +27,22 @@ pub enum Error {
     /// The listeners cannot be opened.
     #[error("the API cannot be served: {0}")]
     Api(#[source] photinus_api::Error),
+    /// Applications cannot be called as it is configured.
+    #[error("webhooks of namespace {name}: {source}")]
+    Webhooks {
+        /// The namespace.
+        name: String,
+        /// Why.
+        source: photinus_webhooks::StartError,
+    },
+    /// A certificate or a key cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// A ledger cannot be used.
     #[error("blockchain plug-in {name}: {source}")]
     Blockchain {

@@ -9,6 +9,7 @@ use photinus_engine::{
 };
 use photinus_ports::{clock::Clock, ids};
 use photinus_store::Store;
+use photinus_webhooks::Webhooks;
 
 use crate::{
     config::{Config, Namespace},
@@ -30,6 +31,7 @@ pub(crate) fn options(config: &Config, namespace: &Namespace) -> Options {
         batching: tuning.batching.clone(),
         download: tuning.download.clone(),
         subscriptions: tuning.subscriptions.clone(),
+        webhooks: config.webhooks.delivery.clone(),
         retry: tuning.retry,
         caches: tuning.caches.clone(),
         plugins: Plugins {
@@ -47,12 +49,13 @@ pub(crate) fn options(config: &Config, namespace: &Namespace) -> Options {
 }
 
 /// The outside world of a namespace.
-pub(crate) fn ports(chosen: &Chosen, clock: &Arc<dyn Clock>) -> Ports {
+pub(crate) fn ports(chosen: &Chosen, webhooks: Option<Arc<Webhooks>>, clock: &Arc<dyn Clock>) -> Ports {
     Ports {
         blockchain: chosen.ledger.clone(),
         storage: Arc::new(chosen.shared.clone()),
         exchange: Arc::new(chosen.exchange.clone()),
         blobs: Arc::new(chosen.blobs.clone()),
+        webhooks: webhooks.map(|webhooks| webhooks as Arc<dyn photinus_ports::webhooks::Webhooks>),
         clock: Arc::clone(clock),
         ids: Arc::new(ids::Random),
     }

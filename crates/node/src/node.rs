@@ -7,7 +7,12 @@ use photinus_api::{Namespaces, Server, State};
 use photinus_ports::clock::{self, Clock};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{Error, config::Config, namespace, parts::Parts};
+use crate::{
+    Error,
+    config::Config,
+    namespace,
+    parts::{Parts, webhooks},
+};
 
 /// A running node.
 pub struct Node {
@@ -50,7 +55,8 @@ impl Node {
                 &configured.name,
                 State::Initializing { record: namespace::record(&options, &clock), error: None },
             );
-            waiting.push((options, namespace::ports(&chosen, &clock), chosen.store));
+            let webhooks = webhooks::start(config, configured).await?;
+            waiting.push((options, namespace::ports(&chosen, webhooks, &clock), chosen.store));
         }
         let server = Server::start(config.api.clone(), namespaces.clone()).await.map_err(Error::Api)?;
         let (starting, stop) = (TaskTracker::new(), CancellationToken::new());

@@ -22,6 +22,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("photinus-ethereum", &["photinus-model", "photinus-ports"]),
     ("photinus-exchange-https", &["photinus-model", "photinus-ports"]),
     ("photinus-storage-local", &["photinus-model", "photinus-ports"]),
+    ("photinus-webhooks", &["photinus-ports"]),
     (
         "photinus-node",
         &[
@@ -35,6 +36,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "photinus-ethereum",
             "photinus-exchange-https",
             "photinus-storage-local",
+            "photinus-webhooks",
         ],
     ),
     ("photinus-cli", &["photinus-node", "photinus-devchain", "photinus-ethereum", "photinus-exchange-https"]),

@@ -58,7 +58,16 @@ impl Default for Options {
 impl fmt::Debug for Options {
     /// Without headers, password and proxy, which hold secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options").field("url", &self.url).field("guard", &self.guard).finish_non_exhaustive()
+        f.debug_struct("Options")
+            .field("url", &self.url)
+            .field("guard", &self.guard)
+            .field("connection_timeout", &self.connection_timeout)
+            .field("tls_timeout", &self.tls_timeout)
+            .field("request_timeout", &self.request_timeout)
+            .field("idle_timeout", &self.idle_timeout)
+            .field("idle_connections", &self.idle_connections)
+            .field("answer_size", &self.answer_size)
+            .finish_non_exhaustive()
     }
 }
 

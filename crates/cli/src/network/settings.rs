@@ -50,6 +50,8 @@ pub(crate) fn of_member(layout: &Layout, stack: &Stack, member: &Member, shared:
         "http": listener(member.exposed_firefly_port),
         "spi": spi,
         "monitoring": monitoring,
+        // Applications of a development network run on the same machine.
+        "events": {"webhooks": {"guard": {"allow": ["127.0.0.0/8", "::1"]}}},
         "plugins": {
             "blockchain": [blockchain(layout, member, shared)],
             "database": [database(layout, stack, member)],

@@ -25,12 +25,21 @@ pub use dispatch::{Acknowledger, Delivery};
 pub use enrich::{Delivered, Enriched};
 use photinus_model::Uuid;
 use photinus_store::{Change, ChangeSet, Store};
+pub use regexp::Error as PatternError;
 use registry::Registry;
 use source::Source;
 pub use subscription::{Error, Input};
 pub use webhooks::{Health, Parked, Secret};
 
 use crate::core::Core;
+
+/// Compiles a pattern of status lines, written as Go's regular expressions. An empty one tests nothing.
+///
+/// # Errors
+/// When it is none.
+pub fn status_pattern(pattern: &str) -> Result<Option<regex::Regex>, PatternError> {
+    regexp::compile(pattern)
+}
 
 /// The subscriptions of a namespace.
 pub(crate) struct Handle {

@@ -18,6 +18,7 @@ mod problem;
 mod section;
 mod size;
 mod tuning;
+mod webhooks;
 mod write;
 
 use std::{
@@ -33,6 +34,7 @@ pub use namespace::{Multiparty, Namespace};
 pub use plugin::{Blockchain, DataExchange, Database, DatabaseKind, Peer, Plugins, SharedStorage};
 pub use problem::{Place, Problem, Problems};
 pub use tuning::Tuning;
+pub use webhooks::{Pem, Tls, Webhooks};
 pub use write::to_yaml;
 
 /// Everything that a node is told.
@@ -50,6 +52,8 @@ pub struct Config {
     pub namespaces: Vec<Namespace>,
     /// Sizes and times that every namespace shares.
     pub tuning: Tuning,
+    /// How applications are called.
+    pub webhooks: Webhooks,
 }
 
 /// A configuration with what the reader of the log should know of it.
@@ -130,6 +134,7 @@ fn read(root: &Section<'_>) -> Config {
         default_namespace,
         namespaces: predefined,
         tuning: tuning::read(root),
+        webhooks: webhooks::read(&root.section("events").section("webhooks")),
     }
 }
 

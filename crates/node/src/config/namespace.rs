@@ -1,11 +1,15 @@
 //! `namespaces.predefined[]`
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use photinus_engine::options::{Contract, Node, Organization};
 use photinus_ports::blockchain::FirstEvent;
 
-use super::{plugin::Read, section::Section};
+use super::{
+    plugin::Read,
+    section::Section,
+    webhooks::{self, Tls},
+};
 
 /// Names that no namespace may have.
 const RESERVED: &str = "ff_system";
@@ -29,6 +33,8 @@ pub struct Namespace {
     pub shared_storage: String,
     /// The network that it is part of.
     pub multiparty: Multiparty,
+    /// TLS that subscriptions choose by name.
+    pub tls: BTreeMap<String, Tls>,
 }
 
 /// What makes a namespace part of a network.
@@ -95,6 +101,7 @@ fn one(root: &Section<'_>, section: &Section<'_>, plugins: &Read) -> Namespace {
         data_exchange: pick("dataexchange", names.data_exchange),
         shared_storage: pick("sharedstorage", names.shared_storage),
         multiparty,
+        tls: webhooks::tls_configs(section),
         name,
     }
 }

@@ -186,13 +186,27 @@ fn effect(root: &Node) -> String {
             format!("{} {phrase:?} {inline:?}", plugin.options.url.expose())
         })
         .collect();
-    format!("{config:?} {urls:?} {exposed:?} {:?}", problems.into_inner())
+    let webhooks = &config.webhooks.options;
+    let calls = (&webhooks.headers, &webhooks.auth, &webhooks.proxy, texts(config.webhooks.tls.as_ref()));
+    let tls: Vec<_> = config.namespaces.iter().flat_map(|one| one.tls.values()).map(|tls| texts(Some(tls))).collect();
+    format!("{config:?} {urls:?} {exposed:?} {calls:?} {tls:?} {:?}", problems.into_inner())
 }
 
-/// What cannot stand in one file with the rest: `monitoring` hides `metrics`, and there is one transport only.
+/// The texts of a TLS setting that are not shown.
+fn texts(tls: Option<&super::Tls>) -> Vec<String> {
+    let identity = tls.and_then(|tls| tls.identity.clone()).map(|(certificate, key)| [certificate, key]);
+    let pems = tls.and_then(|tls| tls.authorities.clone()).into_iter().chain(identity.into_iter().flatten());
+    let text = |pem| match pem {
+        super::Pem::Text(text) => Some(text),
+        super::Pem::File(_) => None,
+    };
+    pems.filter_map(text).collect()
+}
+
+/// What cannot stand in one file with the rest: `monitoring` hides `metrics`, and files texts.
 const BESIDES: &str = "
 metrics: {enabled: true, address: 127.0.0.9, port: 1, publicURL: 'http://x', shutdownTimeout: 1s, path: /old}
-event: {transports: {default: webhooks}}
+events: {webhooks: {tls: {enabled: true, ca: a, cert: b, key: c}}}
 ";
 
 #[test]

@@ -26,10 +26,10 @@ pub struct Tuning {
 }
 
 /// What this version delivers events through.
-const TRANSPORTS: [&str; 1] = ["websockets"];
+const TRANSPORTS: [&str; 2] = ["websockets", "webhooks"];
 
 /// What FireFly would deliver events through, besides.
-const ABSENT_TRANSPORTS: [&str; 2] = ["webhooks", "system"];
+const ABSENT_TRANSPORTS: [&str; 1] = ["system"];
 
 pub(super) fn read(root: &Section<'_>) -> Tuning {
     let start = Retry { initial: Duration::from_secs(5), maximum: Duration::from_secs(60), factor: 2.0 };
@@ -37,7 +37,7 @@ pub(super) fn read(root: &Section<'_>) -> Tuning {
         batching: batching(root),
         retry: retry(&root.section("batch").section("retry"), "initDelay", Retry::default()),
         download: download(&root.section("download")),
-        subscriptions: subscriptions(&root.section("subscription")),
+        subscriptions: subscriptions(&root.section("subscription"), &root.section("event").section("transports")),
         caches: Caches {
             identities: root.section("cache").section("identity").number(
                 "limit",
@@ -78,10 +78,11 @@ fn download(section: &Section<'_>) -> Download {
     }
 }
 
-fn subscriptions(section: &Section<'_>) -> Subscriptions {
+fn subscriptions(section: &Section<'_>, transports: &Section<'_>) -> Subscriptions {
     let default = Subscriptions::default();
     let defaults = section.section("defaults");
     Subscriptions {
+        transport: transports.text("default").unwrap_or(default.transport),
         max: section.number("max", default.max, 0, 1_000_000),
         batch_size: defaults.number("batchSize", default.batch_size, 1, u16::MAX),
         batch_timeout: defaults.duration("batchTimeout", default.batch_timeout),
@@ -107,13 +108,15 @@ fn transports(section: &Section<'_>) -> Vec<String> {
     let enabled = section.texts("enabled").unwrap_or_else(|| TRANSPORTS.map(str::to_owned).to_vec());
     for name in &enabled {
         if !TRANSPORTS.contains(&name.as_str()) && !ABSENT_TRANSPORTS.contains(&name.as_str()) {
-            section
-                .problem("enabled", format!("names the transport '{name}', which does not exist; there is websockets"));
+            section.problem(
+                "enabled",
+                format!("names the transport '{name}', which does not exist; there are websockets and webhooks"),
+            );
         }
     }
     let default = section.text("default").unwrap_or_else(|| TRANSPORTS[0].into());
     if !TRANSPORTS.contains(&default.as_str()) {
-        section.problem("default", format!("cannot be '{default}' in this version; write websockets"));
+        section.problem("default", format!("cannot be '{default}'; write websockets or webhooks"));
     }
     enabled.into_iter().filter(|name| TRANSPORTS.contains(&name.as_str())).collect()
 }

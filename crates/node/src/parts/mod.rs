@@ -6,6 +6,7 @@ mod database;
 mod exchange;
 mod ledger;
 mod storage;
+pub(crate) mod webhooks;
 
 use std::{collections::HashMap, sync::Arc};
 

@@ -2,7 +2,7 @@
 
 use super::{
     Key,
-    Rule::{Ignored, Section},
+    Rule::{Ignored, Refused, Section, Used},
 };
 
 /// Certificates of a client, or of a server that is not one of this node's listeners.
@@ -17,6 +17,23 @@ pub(super) const TLS: &[Key] = &[
     Key("key", Ignored),
     Key("keyFile", Ignored),
     Key("requiredDNAttributes", Ignored),
+];
+
+/// Certificates of a client that calls applications.
+pub(super) const CLIENT_TLS: &[Key] = &[
+    Key("enabled", Used),
+    Key("ca", Used),
+    Key("caFile", Used),
+    Key("cert", Used),
+    Key("certFile", Used),
+    Key("clientAuth", Ignored),
+    Key("insecureSkipHostVerify", Used),
+    Key("key", Used),
+    Key("keyFile", Used),
+    Key(
+        "requiredDNAttributes",
+        Refused("is not supported for calls of applications; trust an authority of their own by caFile instead"),
+    ),
 ];
 
 /// A server that this node does not run.

@@ -10,7 +10,7 @@ mod plugins;
 #[cfg(test)]
 mod tests;
 
-use blocks::{HTTP_CLIENT, SERVER, TLS};
+use blocks::{CLIENT_TLS, SERVER};
 pub(crate) use plugins::EVM;
 
 /// What is known of a key.
@@ -196,8 +196,41 @@ const DISPATCHER: &[Key] = &[
 
 const EVENTS: &[Key] = &[
     Key("system", Section(&[&[Key("readAhead", Ignored)]])),
-    Key("webhooks", Section(&[HTTP_CLIENT])),
+    Key("webhooks", Section(&[WEBHOOKS])),
     Key("websockets", Section(&[&[Key("readBufferSize", Ignored), Key("writeBufferSize", Ignored)]])),
+];
+
+/// A client of applications. Its guard, its bounds of answers and of what is parked are ours.
+const WEBHOOKS: &[Key] = &[
+    Key("url", Used),
+    Key("headers", Free),
+    Key("auth", Section(&[&[Key("username", Used), Key("password", Used)]])),
+    Key("proxy", Section(&[&[Key("url", Used)]])),
+    Key("connectionTimeout", Used),
+    Key("requestTimeout", Used),
+    Key("idleTimeout", Used),
+    Key("expectContinueTimeout", Ignored),
+    Key("tlsHandshakeTimeout", Used),
+    Key("maxIdleConns", Used),
+    Key("maxIdleConnsPerHost", Ignored),
+    Key("maxConnsPerHost", Ignored),
+    Key("passthroughHeadersEnabled", Ignored),
+    Key(
+        "retry",
+        Section(&[&[
+            Key("enabled", Used),
+            Key("count", Used),
+            Key("factor", Used),
+            Key("initWaitTime", Used),
+            Key("maxWaitTime", Used),
+            Key("errorStatusCodeRegex", Used),
+        ]]),
+    ),
+    Key("throttle", Section(&[&[Key("requestsPerSecond", Ignored), Key("burst", Ignored)]])),
+    Key("tls", Section(&[CLIENT_TLS])),
+    Key("guard", Section(&[&[Key("allow", Used)]])),
+    Key("maxResponseSize", Used),
+    Key("maxParked", Used),
 ];
 
 const LOG: &[Key] = &[
@@ -228,7 +261,7 @@ const NAMESPACE: &[Key] = &[
     Key("plugins", Used),
     Key("asset", Ignored),
     Key("multiparty", Section(&[MULTIPARTY])),
-    Key("tlsConfigs", List(&[&[Key("name", Ignored), Key("tls", Section(&[TLS]))]])),
+    Key("tlsConfigs", List(&[&[Key("name", Used), Key("tls", Section(&[CLIENT_TLS]))]])),
     Key("remoteName", Refused("was replaced in FireFly 1.1; write multiparty.networkNamespace")),
 ];
 
