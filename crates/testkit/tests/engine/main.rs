@@ -10,5 +10,5 @@ mod identities;
 mod inputs;
 mod operations;
 mod refusals;
-mod why;
 mod webhooks;
+mod why;
