@@ -101,6 +101,9 @@ pub struct Multiparty {
     pub enabled: bool,
     /// Its contracts.
     pub contract: Contracts,
+    /// Why nothing is taken from the ledger, while nothing is. Not in FireFly.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }
 
 /// `GET /status/multiparty`.
@@ -145,6 +148,9 @@ pub struct ContractStatus {
     pub contract: ActiveContract,
     /// `synced` while the ledger can be reached and is read, else `unknown`.
     pub status: &'static str,
+    /// Why nothing is taken from the ledger, while nothing is. Not in FireFly.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }
 
 /// How the parts of a namespace do, for metrics and operators.
@@ -193,7 +199,11 @@ impl Namespace {
                     .collect(),
             },
             plugins: plugins(core),
-            multiparty: Multiparty { enabled: true, contract: core.multiparty.contracts() },
+            multiparty: Multiparty {
+                enabled: true,
+                contract: core.multiparty.contracts(),
+                problem: core.multiparty.held(),
+            },
         })
     }
 
@@ -213,6 +223,7 @@ impl Namespace {
                 active: ContractStatus {
                     contract: contracts.active,
                     status: if synced { "synced" } else { "unknown" },
+                    problem: core.multiparty.held(),
                 },
                 terminated: contracts.terminated,
             },

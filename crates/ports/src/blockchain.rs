@@ -30,7 +30,7 @@ impl Position {
 }
 
 /// A contract's place on its chain: `{"address":"0x…"}` on Ethereum, addresses in lower case.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Location(pub Map<String, Value>);
 
@@ -48,6 +48,8 @@ pub enum KeyIntent {
 /// What a batch pin puts on the ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchPin {
+    /// Name that the members share. Version-1 contracts serve several networks and want it with every pin.
+    pub network: String,
     /// Transaction id, the first half of the on-chain `uuids`.
     pub transaction: Uuid,
     /// Batch id, the second half.

@@ -2,12 +2,13 @@
 //! contract.
 
 use crate::decision::{Alarm, Contract, Decision};
+use crate::explain::Admission;
 use crate::facts::{Action, Place, Pos};
 use crate::intake;
 use crate::keys::{self, Status};
 use crate::reason::Reason;
-use crate::rows::row::{Hold, Row};
-use crate::rows::{Stop, key};
+use crate::rows::row::{Hold, Meta, Row};
+use crate::rows::{Rows, Stop, key};
 use crate::step::Machine;
 use crate::waits;
 
@@ -16,15 +17,11 @@ const TERMINATE: &str = "firefly:terminate";
 /// Whether a log at this position, of this contract, is to be taken.
 pub(crate) fn admits(machine: &mut Machine<'_>, contract: u32, pos: Pos) -> Result<bool, Stop> {
     let meta = machine.rows.meta()?;
-    if meta.halted || meta.hold.as_ref().is_some_and(|hold| pos > hold.action.pos) {
+    if holds(&meta, pos) {
         intake::not_taken(machine, pos);
         return Ok(false);
     }
-    let since = match meta.contract.checked_sub(1) {
-        Some(previous) => machine.rows.end(previous)?,
-        None => None,
-    };
-    if contract != meta.contract || since.is_some_and(|since| pos <= since) {
+    if !in_force(machine.rows, &meta, contract, pos)? {
         machine.say(Decision::Alarm(Alarm::WrongContract { pos }));
         return Ok(false);
     }
@@ -33,6 +30,32 @@ pub(crate) fn admits(machine: &mut Machine<'_>, contract: u32, pos: Pos) -> Resu
         return Ok(false);
     }
     Ok(true)
+}
+
+/// What would become of a log, without taking it.
+pub(crate) fn admission(rows: &mut Rows, contract: u32, pos: Pos) -> Result<Admission, Stop> {
+    if rows.has(&key::event(pos))? || rows.has(&key::action(pos))? {
+        return Ok(Admission::Taken);
+    }
+    let meta = rows.meta()?;
+    if holds(&meta, pos) {
+        return Ok(Admission::Held);
+    }
+    let taken = in_force(rows, &meta, contract, pos)? && pos >= meta.next;
+    Ok(if taken { Admission::Taken } else { Admission::Never })
+}
+
+fn holds(meta: &Meta, pos: Pos) -> bool {
+    meta.halted || meta.hold.as_ref().is_some_and(|hold| pos > hold.action.pos)
+}
+
+/// Whether the contract is the one whose logs count at a position.
+fn in_force(rows: &mut Rows, meta: &Meta, contract: u32, pos: Pos) -> Result<bool, Stop> {
+    let since = match meta.contract.checked_sub(1) {
+        Some(previous) => rows.end(previous)?,
+        None => None,
+    };
+    Ok(contract == meta.contract && since.is_none_or(|since| pos > since))
 }
 
 /// Takes a network action in.

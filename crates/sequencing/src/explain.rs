@@ -8,7 +8,7 @@ use crate::facts::{BatchKey, MessageKey, Place, Pos};
 use crate::reason::{Lane, Reason};
 use crate::rows::row::MessageState;
 use crate::rows::{Error, Need, Rows, Stop, key};
-use crate::{lanes, open};
+use crate::{contract, lanes, open};
 
 /// An answer, or what must be loaded to find it. After a need, ask again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +52,25 @@ pub struct Missing {
     pub batch: BatchKey,
     /// Where shared storage holds it.
     pub payload_ref: String,
+}
+
+/// Whether a log would be taken now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// It is taken, or was taken before.
+    Taken,
+    /// Not now: the intake is held. It must be given again after the hold.
+    Held,
+    /// Never: it is not of the contract that is in force at its position, or came out of order. It orders nothing.
+    Never,
+}
+
+/// Whether a log of a contract at a position would be taken. Changes nothing.
+///
+/// # Errors
+/// If rows are broken.
+pub fn admission(rows: &mut Rows, contract: u32, pos: Pos) -> Result<Answer<Admission>, Error> {
+    answer(contract::admission(rows, contract, pos))
 }
 
 /// What became of a message, and why it is not decided if it is not. Nothing if no event with known content pins it.

@@ -21,8 +21,10 @@ use photinus_ports::{
 use serde_json::{Map, Value, json};
 use tokio::{sync::watch, task::JoinHandle};
 
-/// Where the one contract of this ledger is.
+/// Where the first contract of this ledger is.
 pub const CONTRACT: &str = "0x5fbdb2315678afecb367f032d93f642f64180aa3";
+/// Where the contract is that a network may move on to.
+pub const NEXT_CONTRACT: &str = "0xe7f1725e7734ce288f8367e1bb143e90bb3f0512";
 
 /// The chain that all members share.
 pub struct Ledger {
@@ -43,6 +45,7 @@ struct State {
 
 #[derive(Clone)]
 struct Block {
+    contract: String,
     pin: PinEvent,
 }
 
@@ -64,10 +67,15 @@ impl Ledger {
         })
     }
 
-    /// Puts a log on the ledger that came from no member's node.
+    /// Puts a log of the first contract on the ledger that came from no member's node.
     pub fn inject(&self, pin: PinEvent) {
+        self.inject_at(CONTRACT, pin);
+    }
+
+    /// As [`Ledger::inject`], of the contract at this address.
+    pub fn inject_at(&self, contract: &str, pin: PinEvent) {
         let mut state = self.state.lock();
-        state.blocks.push(Block { pin });
+        state.blocks.push(Block { contract: contract.to_owned(), pin });
         self.show(&state);
     }
 
@@ -91,6 +99,12 @@ impl Ledger {
         self.state.lock().failing = text.map(str::to_owned);
     }
 
+    /// Every pin on the ledger with the address of its contract, in order.
+    #[must_use]
+    pub fn pins_by_contract(&self) -> Vec<(String, PinEvent)> {
+        self.state.lock().blocks.iter().map(|block| (block.contract.clone(), block.pin.clone())).collect()
+    }
+
     /// Every pin on the ledger, in order.
     #[must_use]
     pub fn pins(&self) -> Vec<PinEvent> {
@@ -103,7 +117,7 @@ impl Ledger {
     }
 
     /// Mines an operation once. Answers its block.
-    fn mine(&self, operation: &str, pin: PinEvent) -> Result<u64, Error> {
+    fn mine(&self, operation: &str, contract: String, pin: PinEvent) -> Result<u64, Error> {
         let mut state = self.state.lock();
         if let Some(text) = &state.failing {
             return Err(Error::Unavailable(text.clone()));
@@ -111,26 +125,27 @@ impl Ledger {
         if let Some(block) = state.operations.get(operation) {
             return Ok(*block);
         }
-        state.blocks.push(Block { pin });
+        state.blocks.push(Block { contract, pin });
         let number = state.blocks.len() as u64;
         state.operations.insert(operation.to_owned(), number);
         self.show(&state);
         Ok(number)
     }
 
-    /// Logs of blocks after `block`, up to the height that is shown.
-    fn logs_after(&self, block: u64) -> Vec<Log> {
+    /// Logs of a contract in blocks after `block`, and the height up to which that is.
+    fn logs_after(&self, block: u64, contract: &str) -> (Vec<Log>, u64) {
         let height = *self.height.borrow();
         let state = self.state.lock();
-        let numbers = block + 1..=height;
-        numbers
-            .filter_map(|number| Some(log(number, &state.blocks.get(usize::try_from(number).ok()? - 1)?.pin)))
-            .collect()
+        let blocks = (block + 1..=height).filter_map(|number| {
+            let block = state.blocks.get(usize::try_from(number).ok()? - 1)?;
+            (block.contract == contract).then(|| log(number, block))
+        });
+        (blocks.collect(), height)
     }
 }
 
 /// A log as an adapter reports it.
-fn log(number: u64, pin: &PinEvent) -> Log {
+fn log(number: u64, Block { contract, pin }: &Block) -> Log {
     let output = json!({
         "author": pin.signer,
         "batchHash": format!("0x{}", photinus_model::Hash::from(pin.batch_hash)),
@@ -145,7 +160,7 @@ fn log(number: u64, pin: &PinEvent) -> Log {
         transaction_hash: transaction_hash(number),
         timestamp: Time::from_unix_nanos(i64::try_from(number).unwrap_or_default() * 1_000_000_000),
         output: output.as_object().cloned().unwrap_or_default(),
-        info: Map::from_iter([("address".to_owned(), Value::String(CONTRACT.to_owned()))]),
+        info: Map::from_iter([("address".to_owned(), Value::String(contract.clone()))]),
         pin: pin.clone(),
     }
 }
@@ -171,27 +186,6 @@ impl Member {
     /// Text under which the ledger knows an operation: namespaces of different members have the same name.
     fn operation(&self, operation: &OperationRef) -> String {
         format!("{}/{operation}", self.name)
-    }
-
-    /// Journals an operation, mines it once, and sees to its receipt.
-    async fn send(&self, operation: &OperationRef, event: PinEvent) -> Result<(), Error> {
-        let (journal, sink) = {
-            let attached = self.attached.lock();
-            let attached = attached.get(&operation.namespace);
-            let attached = attached.ok_or_else(|| Error::Unavailable("the namespace is not attached".to_owned()))?;
-            (Arc::clone(&attached.journal), Arc::clone(&attached.sink))
-        };
-        if !self.keys.contains(&event.signer) {
-            return Err(Error::UnknownKey(event.signer));
-        }
-        if let Some(text) = &self.ledger.state.lock().failing {
-            return Err(Error::Unavailable(text.clone()));
-        }
-        let entry = (operation.id.as_bytes().to_vec(), Some(Vec::new()));
-        journal.write(vec![entry]).await.map_err(|error| Error::Journal(error.to_string()))?;
-        let block = self.ledger.mine(&self.operation(operation), event)?;
-        self.report(operation.clone(), block, sink, journal);
-        Ok(())
     }
 
     /// Waits until an operation's block is shown, and reports it until that is taken.
@@ -221,6 +215,34 @@ impl Member {
             }
         });
     }
+}
+
+impl Member {
+    /// Journals an operation, mines it once, and reports it.
+    async fn submit(&self, operation: &OperationRef, event: PinEvent, location: &Location) -> Result<(), Error> {
+        let (journal, sink) = {
+            let attached = self.attached.lock();
+            let attached = attached.get(&operation.namespace);
+            let attached = attached.ok_or_else(|| Error::Unavailable("the namespace is not attached".to_owned()))?;
+            (Arc::clone(&attached.journal), Arc::clone(&attached.sink))
+        };
+        if !self.keys.contains(&event.signer) {
+            return Err(Error::UnknownKey(event.signer));
+        }
+        if let Some(text) = &self.ledger.state.lock().failing {
+            return Err(Error::Unavailable(text.clone()));
+        }
+        let entry = (operation.id.as_bytes().to_vec(), Some(Vec::new()));
+        journal.write(vec![entry]).await.map_err(|error| Error::Journal(error.to_string()))?;
+        let block = self.ledger.mine(&self.operation(operation), address(location), event)?;
+        self.report(operation.clone(), block, sink, journal);
+        Ok(())
+    }
+}
+
+/// The address in a location in normal form.
+fn address(location: &Location) -> String {
+    location.0.get("address").and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 #[async_trait]
@@ -269,7 +291,7 @@ impl Blockchain for Member {
 
     fn normalize_location(&self, location: &Value) -> Result<Location, Error> {
         let address = location.get("address").and_then(Value::as_str).unwrap_or_default().to_ascii_lowercase();
-        if address != CONTRACT {
+        if ![CONTRACT, NEXT_CONTRACT].contains(&address.as_str()) {
             return Err(Error::InvalidLocation(location.to_string()));
         }
         Ok(Location(Map::from_iter([("address".to_owned(), Value::String(address))])))
@@ -284,7 +306,7 @@ impl Blockchain for Member {
         operation: &OperationRef,
         key: &str,
         pin: &BatchPin,
-        _location: &Location,
+        location: &Location,
     ) -> Result<(), Error> {
         let mut uuids = [0; 32];
         uuids[..16].copy_from_slice(pin.transaction.as_bytes());
@@ -297,7 +319,7 @@ impl Blockchain for Member {
             payload_ref: pin.payload_ref.clone(),
             contexts: pin.contexts.clone(),
         };
-        self.send(operation, event).await
+        self.submit(operation, event, location).await
     }
 
     async fn submit_network_action(
@@ -306,7 +328,7 @@ impl Blockchain for Member {
         key: &str,
         action: &str,
         payload: &str,
-        _location: &Location,
+        location: &Location,
     ) -> Result<(), Error> {
         let event = PinEvent {
             signer: key.to_owned(),
@@ -316,7 +338,7 @@ impl Blockchain for Member {
             payload_ref: payload.to_owned(),
             contexts: Vec::new(),
         };
-        self.send(operation, event).await
+        self.submit(operation, event, location).await
     }
 
     async fn listen(&self, listen: Listen) -> Result<Box<dyn Subscription>, Error> {
@@ -326,18 +348,18 @@ impl Blockchain for Member {
         let ledger = Arc::clone(&self.ledger);
         let mut height = ledger.height.subscribe();
         let mut block = listen.cursor.map_or(0, |cursor| cursor.block);
+        let contract = address(&listen.location);
         let task = tokio::spawn(async move {
             loop {
-                let logs = ledger.logs_after(block);
-                if let Some(last) = logs.last() {
-                    let last = last.position.block;
+                let (logs, last) = ledger.logs_after(block, &contract);
+                if !logs.is_empty() {
                     let cursor = Cursor { block: last, block_hash: transaction_hash(last) };
                     if listen.sink.deliver(Delivery { retracted_from: None, logs, cursor }).await.is_err() {
                         return;
                     }
-                    block = last;
                 }
-                let after = block;
+                let after = last;
+                block = last;
                 if height.wait_for(|shown| *shown > after).await.is_err() {
                     return;
                 }

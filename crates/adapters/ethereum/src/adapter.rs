@@ -227,13 +227,11 @@ impl Blockchain for Ethereum {
         location: &Location,
     ) -> Result<(), Error> {
         let to = Self::location(location)?;
-        if self.version(to).await? == 1 {
-            // Such a contract wants the name of the network in every pin, and the engine does not say it.
-            return Err(Error::Rejected(
-                "version 1 multiparty contracts cannot be pinned to; use version 2".to_owned(),
-            ));
-        }
-        self.submission.submit(operation, key, to, contract::pin_batch(pin)).await
+        let input = match self.version(to).await? {
+            1 => contract::pin_batch_of_network(&pin.network, pin),
+            _ => contract::pin_batch(pin),
+        };
+        self.submission.submit(operation, key, to, input).await
     }
 
     async fn submit_network_action(

@@ -19,8 +19,9 @@ use photinus_store::{Change, change};
 use super::{
     fetches,
     group::{Fetch, Group},
+    waits,
 };
-use crate::core::Core;
+use crate::{core::Core, namespace::Turn};
 
 /// Why a decision could not be applied. The group is given up and taken again.
 #[derive(Debug, thiserror::Error)]
@@ -52,12 +53,8 @@ pub(super) async fn apply(
             // Without a token connector the rules reject pools before they ask for one.
             tracing::error!(namespace = core.name(), %pool, "a token pool waits for a connector that is not configured");
         }
-        Decision::Contract(Contract::Ended { contract, at }) => {
-            tracing::warn!(namespace = core.name(), contract, ?at, "the multiparty contract was terminated");
-            group.after.ended = Some(contract);
-        }
-        Decision::Contract(other) => tracing::warn!(namespace = core.name(), ?other, "the multiparty contract"),
-        Decision::Alarm(alarm) => self::alarm(core, &alarm),
+        Decision::Contract(contract) => self::contract(core, group, contract)?,
+        Decision::Alarm(alarm) => self::alarm(core, group, &alarm),
     }
     Ok(())
 }
@@ -282,7 +279,37 @@ fn fetch(
     Ok(())
 }
 
-fn alarm(core: &Core, alarm: &Alarm) {
-    tracing::error!(namespace = core.name(), ?alarm, "the ledger's order needs an operator");
-    core.aggregation.raise(alarm.clone());
+/// What becomes of the multiparty contract. The end of one is written with the decision.
+fn contract(core: &Core, group: &mut Group<'_>, decided: Contract) -> Result<(), Error> {
+    tracing::warn!(namespace = core.name(), ?decided, "the multiparty contract");
+    match decided {
+        Contract::Ended { contract, at } => {
+            if let Some(contracts) = core.multiparty.after_end(contract, waits::position(at)) {
+                group.push(contracts.change()?);
+                group.after.turns.push(Turn::Ended);
+            }
+        }
+        Contract::Hold { at } => {
+            let at = waits::position(at).protocol_id();
+            let why = format!(
+                "whether the contract was terminated at {at} depends on messages that the signer pinned before and that are not here yet"
+            );
+            group.after.turns.push(Turn::Held(why));
+        }
+        Contract::Resume { .. } => group.after.turns.push(Turn::Resumed),
+        // The driver asks before it gives a log.
+        Contract::NotTaken { .. } => {}
+    }
+    Ok(())
+}
+
+fn alarm(core: &Core, group: &mut Group<'_>, alarm: &Alarm) {
+    if let Alarm::NoNextContract { at } = alarm {
+        let at = waits::position(*at).protocol_id();
+        let why = format!("the contract was terminated at {at} and no next one is configured: add it to multiparty.contract");
+        group.after.turns.push(Turn::Held(why));
+    }
+    if core.aggregation.raise(alarm) {
+        tracing::error!(namespace = core.name(), ?alarm, "the ledger's order needs an operator");
+    }
 }

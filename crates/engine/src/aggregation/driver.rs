@@ -10,6 +10,7 @@ use photinus_model::{JsonText, Uuid, blockchain_event, event, transaction};
 use photinus_ports::blockchain::{Delivery, Log};
 use photinus_sequencing::{
     Fact,
+    explain::{self, Admission},
     facts::{DataKey, Source, content},
     rows::Question,
 };
@@ -89,8 +90,12 @@ impl Driver {
         let mut backoff = self.core.tasks.backoff(self.core.options.retry);
         loop {
             match self.take(entries).await {
-                Ok(()) => {
+                Ok(cut) => {
                     self.core.aggregation.committed();
+                    for index in cut {
+                        // Its sender learns that it was not taken, and its stream ends.
+                        entries[index].durable = None;
+                    }
                     break;
                 }
                 Err(error) => {
@@ -113,15 +118,22 @@ impl Driver {
         true
     }
 
-    async fn take(&mut self, entries: &[Entry]) -> Result<(), Error> {
+    /// Takes entries in one commit or more. Answers the indexes of those that were not taken whole and must be given again.
+    async fn take(&mut self, entries: &[Entry]) -> Result<Vec<usize>, Error> {
         let core = Arc::clone(&self.core);
+        let mut cut = Vec::new();
         let mut turn = Turn { driver: self, group: new_group(&core), core: &core, tx: None };
         if entries.is_empty() {
             turn.fact(&Fact::Continue).await?;
         }
-        for entry in entries {
+        for (index, entry) in entries.iter().enumerate() {
             match &entry.job {
-                Job::Ledger(contract, version, delivery) => turn.delivery(*contract, *version, delivery).await?,
+                Job::Ledger(contract, version, delivery) => {
+                    if !turn.delivery(*contract, *version, delivery).await? {
+                        core.multiparty.cut();
+                        cut.push(index);
+                    }
+                }
                 Job::Content(content, fetch) => {
                     if let Some(key) = fetch {
                         turn.group.push(fetches::forget(key.clone()));
@@ -136,7 +148,8 @@ impl Driver {
                 }
             }
         }
-        turn.commit().await
+        turn.commit().await?;
+        Ok(cut)
     }
 }
 
@@ -190,7 +203,10 @@ impl Turn<'_> {
         Ok(())
     }
 
-    async fn delivery(&mut self, contract: u32, version: u8, delivery: &Delivery) -> Result<(), Error> {
+    /// Takes a delivery of the ledger. `false` when it was not taken to its end, because no log is taken for the time being: the
+    /// cursor stays, so that the stream starts anew at what was left.
+    async fn delivery(&mut self, contract: u32, version: u8, delivery: &Delivery) -> Result<bool, Error> {
+        self.driver.machine.set_legacy_namespace(super::legacy(self.core));
         let mut taken = match self.driver.cursors.get(&contract) {
             Some(taken) => taken.clone(),
             None => cursor::load(self.core, contract).await?,
@@ -201,38 +217,55 @@ impl Turn<'_> {
             taken.retract(block);
             self.fact(&Fact::Retracted(from)).await?;
         }
+        let mut whole = true;
         for log in &delivery.logs {
             if taken.covers(log.position) {
                 continue;
             }
-            self.log(contract, version, log).await?;
+            if !self.log(contract, version, log).await? {
+                whole = false;
+                break;
+            }
             taken.last = Some(log.position);
         }
-        taken.cursor = Some(delivery.cursor.clone());
+        if whole {
+            taken.cursor = Some(delivery.cursor.clone());
+        }
         self.group.push(cursor::store(contract, &taken)?);
         self.driver.cursors.insert(contract, taken);
-        Ok(())
+        Ok(whole)
     }
 
-    async fn log(&mut self, contract: u32, version: u8, log: &Log) -> Result<(), Error> {
+    /// Takes a log. `false` when it must be given again later.
+    async fn log(&mut self, contract: u32, version: u8, log: &Log) -> Result<bool, Error> {
+        let pos = ledger::pos(log.position);
+        let admission = self.driver.machine.ask(|rows| explain::admission(rows, contract, pos)).await?;
+        if admission == Admission::Held {
+            return Ok(false);
+        }
+        let counts = admission == Admission::Taken;
         let network = &self.core.options.network_namespace;
         match ledger::read(log, contract, version, network) {
             Meaning::Nothing(why) => {
                 tracing::debug!(namespace = self.core.name(), position = %log.position.protocol_id(), why, "log ignored");
             }
             Meaning::Action(action) => {
-                self.record(log, transaction::Type::Unset, None)?;
+                if counts {
+                    self.record(log, transaction::Type::Unset, None)?;
+                }
                 self.fact(&Fact::Action(action)).await?;
             }
             Meaning::Pin(event, kind) => {
-                self.record(log, kind, Some(event.tx))?;
-                self.group.pinned(&event);
+                if counts {
+                    self.record(log, kind, Some(event.tx))?;
+                    self.group.pinned(&event);
+                }
                 self.tx = Some(event.tx);
                 self.fact(&Fact::Pinned(event)).await?;
                 self.tx = None;
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// The ledger event's record, its transaction's, and the event that tells of it.
@@ -323,8 +356,8 @@ fn follow(core: &Arc<Core>, after: After) {
     for fetch in after.blobs {
         fetches::spawn_blob(core, fetch);
     }
-    if let Some(contract) = after.ended {
-        core.multiparty.ended(contract);
+    for turn in after.turns {
+        core.multiparty.turned(core, turn);
     }
 }
 

@@ -7,6 +7,8 @@ use photinus_ports::{clock::Clock, ids::Ids};
 use photinus_sequencing::facts::{BatchKey, DataKey, Event, Pos};
 use photinus_store::{Change, ChangeSet, change};
 
+use crate::namespace::Turn;
+
 /// A batch that shared storage should have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fetch {
@@ -31,8 +33,8 @@ pub(super) struct After {
     pub(super) blobs: Vec<FetchBlob>,
     pub(super) identities: Vec<Identity>,
     pub(super) verifiers: Vec<Verifier>,
-    /// The contract that ended, if one did.
-    pub(super) ended: Option<u32>,
+    /// What was decided about the multiparty contracts, in order.
+    pub(super) turns: Vec<Turn>,
 }
 
 /// A commit in the making.

@@ -51,6 +51,11 @@ impl Machine {
         Self { namespace: namespace.to_owned(), store, rules, rows: Rows::default() }
     }
 
+    /// Takes over what depends on the contract in force.
+    pub(crate) fn set_legacy_namespace(&mut self, namespace: Option<String>) {
+        self.rules.legacy_namespace = namespace;
+    }
+
     /// Takes one fact to its outcome. Changes gather until [`Machine::take_changes`].
     pub(crate) async fn step(&mut self, fact: &Fact, judge: &dyn Judge) -> Result<Outcome, Error> {
         loop {

@@ -141,12 +141,17 @@ impl Handle {
         self.hurry.notified().await;
     }
 
-    fn raise(&self, alarm: Alarm) {
+    /// Keeps an alarm for the status. `false` when it is there already.
+    fn raise(&self, alarm: &Alarm) -> bool {
         let mut state = self.state.lock();
+        if state.alarms.contains(alarm) {
+            return false;
+        }
         if state.alarms.len() >= ALARMS {
             state.alarms.pop_front();
         }
-        state.alarms.push_back(alarm);
+        state.alarms.push_back(alarm.clone());
+        true
     }
 
     fn committed(&self) {
@@ -185,9 +190,14 @@ pub(crate) async fn start(core: &Arc<Core>) -> Result<(), Error> {
 fn rules(core: &Core) -> rules::Rules {
     rules::Rules {
         contracts: u32::try_from(core.options.contracts.len()).unwrap_or(u32::MAX),
-        legacy_namespace: (core.multiparty.version() < 2).then(|| core.options.network_namespace.clone()),
+        legacy_namespace: legacy(core),
         ..rules::Rules::default()
     }
+}
+
+/// The name that early members of version-1 contracts put into topics of definitions.
+fn legacy(core: &Core) -> Option<String> {
+    core.multiparty.is_of_version_one().then(|| core.options.network_namespace.clone())
 }
 
 /// Where a contract's logs go.

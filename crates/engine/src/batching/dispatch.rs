@@ -106,6 +106,7 @@ async fn pin(
 /// One attempt to pin a batch.
 async fn submit(core: &Core, outbound: &Outbound, operation: Uuid, reference: &str) -> Result<(), blockchain::Error> {
     let pin = blockchain::BatchPin {
+        network: core.options.network_namespace.clone(),
         transaction: outbound.tx,
         batch: outbound.batch.id,
         batch_hash: outbound.batch.hash,
@@ -113,7 +114,7 @@ async fn submit(core: &Core, outbound: &Outbound, operation: Uuid, reference: &s
         contexts: outbound.contexts(),
     };
     let operation = OperationRef { namespace: core.name().to_owned(), id: operation };
-    let location = core.multiparty.location();
+    let (location, _in_force) = core.multiparty.location().await;
     core.ports.blockchain.submit_batch_pin(&operation, &outbound.batch.key, &pin, &location).await
 }
 

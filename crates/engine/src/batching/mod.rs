@@ -9,6 +9,7 @@
 //!
 //! Deliberately not here: batches of private messages.
 
+mod again;
 mod cut;
 mod dispatch;
 mod processor;
@@ -19,6 +20,7 @@ pub mod status;
 
 use std::{collections::HashMap, sync::Arc};
 
+pub(crate) use again::pin_again;
 pub(crate) use cut::{Bounds, Entry};
 pub(crate) use dispatch::repeat;
 use parking_lot::Mutex;
@@ -45,7 +47,7 @@ pub(crate) fn offer(core: &Arc<Core>, sealed: Arc<Sealed>) {
 }
 
 /// Hands a batch that was sealed before a crash to its author's processor, ahead of everything else.
-fn resume(core: &Arc<Core>, batch: Outbound) {
+pub(crate) fn resume(core: &Arc<Core>, batch: Outbound) {
     let author = batch.batch.author.clone();
     with_processor(core, &author, |processor| processor.queue.push_sealed(batch));
 }

@@ -100,7 +100,7 @@ async fn data_of(core: &Core, mut ids: Vec<Uuid>) -> Result<HashMap<Uuid, Data>,
 
 /// The batch of a pin whose fate is open, with its operations. It may be on the ledger already: the ledger's adapter takes an
 /// operation that it knows for the same attempt.
-async fn resumable(core: &Core, pin: &Operation) -> Result<Outbound, Error> {
+pub(super) async fn resumable(core: &Core, pin: &Operation) -> Result<Outbound, Error> {
     let (Some(tx), Some(input)) = (pin.tx, &pin.input) else {
         return Err(Error::Incomplete { batch: pin.id, reason: "the operation names no batch".to_owned() });
     };

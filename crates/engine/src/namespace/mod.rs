@@ -1,12 +1,13 @@
 //! One running namespace: started, handed around, stopped.
 
+mod contracts;
 mod journal;
 mod multiparty;
 
 use std::{sync::Arc, time::Duration};
 
-pub(crate) use multiparty::Multiparty;
-pub use multiparty::{ActiveContract, ContractInfo, Contracts};
+pub use contracts::{ActiveContract, ContractInfo, Contracts};
+pub(crate) use multiparty::{Multiparty, Turn};
 use photinus_ports::blockchain;
 use photinus_store::Store;
 

@@ -1,4 +1,9 @@
 //! The multiparty contract in force, the stream of its events, and this namespace's own place in the network.
+//!
+//! When the ledger ends a contract, the commit that decides so names the next one ([`Contracts::change`]). Only then memory
+//! follows: no pin is under way while the place of pins changes, pins that were sent to the old contract and did not make it
+//! are made again, and the next contract's stream starts. A crash anywhere in between is made good by the next start, which
+//! does the same from what was committed.
 
 use std::sync::{
     Arc,
@@ -11,136 +16,87 @@ use photinus_model::{
     identity::{Identity, Type},
     namespace,
 };
-use photinus_ports::blockchain::{FirstEvent, Listen, Location, Subscription};
+use photinus_ports::blockchain::{Listen, Location, Position, Subscription};
 use photinus_store::{Change, ChangeSet, Store};
-use serde::{Deserialize, Serialize};
 
-use super::{Error, journal::Journal};
+use super::{
+    Error,
+    contracts::{self, ActiveContract, Contracts},
+    journal::Journal,
+};
 use crate::{
-    aggregation,
+    aggregation, batching,
     core::{Core, Ports},
     options::Options,
-    space,
 };
-
-/// Key of the contracts' state in the store.
-const CONTRACTS: &[u8] = b"contracts";
-
-/// The contracts of a network as `/status` shows them.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Contracts {
-    /// The contract in force.
-    pub active: ActiveContract,
-    /// Those before it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub terminated: Vec<ActiveContract>,
-}
-
-/// A contract of the network.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ActiveContract {
-    /// Its place in the configuration.
-    pub index: usize,
-    /// Its place on the chain.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub location: Option<Location>,
-    /// From where its events are read the first time.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub first_event: String,
-    /// What is known of it.
-    #[serde(default)]
-    pub info: ContractInfo,
-}
-
-/// What is known of a contract.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ContractInfo {
-    /// Id of the stream of its events.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub subscription: String,
-    /// Its last event, once it is terminated.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub final_event: String,
-    /// Its version.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub version: u8,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-fn is_zero(version: &u8) -> bool {
-    *version == 0
-}
 
 /// What a namespace knows of its network.
 pub(crate) struct Multiparty {
     record: namespace::Namespace,
-    location: Location,
-    first: FirstEvent,
     contracts: RwLock<Contracts>,
+    /// Held for reading by whoever sends to the contract in force, for writing while that changes.
+    sending: tokio::sync::RwLock<()>,
+    /// Why no log is taken, while none is.
+    held: RwLock<Option<String>>,
     own_node: String,
     node: RwLock<Option<Uuid>>,
-    stream: tokio::sync::Mutex<Option<Box<dyn Subscription>>>,
+    stream: tokio::sync::Mutex<Option<Stream>>,
     listening: AtomicBool,
+    /// The stream was told to end with a log that must be given again.
+    cut: AtomicBool,
+}
+
+/// The stream of a contract's events.
+struct Stream {
+    contract: usize,
+    subscription: Box<dyn Subscription>,
+}
+
+/// What the order of the ledger decided about contracts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// The contract in force ended, and the commit named the next one.
+    Ended,
+    /// No log is taken for the time being, for this reason.
+    Held(String),
+    /// Logs are taken again.
+    Resumed,
 }
 
 impl Multiparty {
-    /// Reads what was reached before, writes the namespace's record, and finds the contract in force.
+    /// Writes the namespace's record, reads what was reached before, and finds the contract in force.
     pub(super) async fn load(options: &Options, ports: &Ports, store: &Store) -> Result<Self, Error> {
         let known = store.namespaces().await?.into_iter().find(|known| known.name == options.name);
         let created = known.map_or_else(|| ports.clock.now(), |known| known.created);
         let record = record(options, created);
-        let stored: Option<Contracts> = match store.kv_get(&options.name, space::NETWORK, CONTRACTS).await? {
-            Some(bytes) => Some(serde_json::from_slice(&bytes)?),
-            None => None,
-        };
-        let mut contracts = stored.unwrap_or_default();
-        let index = contracts.active.index;
-        let configured = options.contracts.get(index).ok_or(Error::NoContract(index))?;
-        let location = ports.blockchain.normalize_location(&configured.location)?;
-        if contracts.active.location.as_ref() != Some(&location) {
-            contracts.active.info = ContractInfo::default();
-        }
-        if contracts.active.info.version == 0 {
-            contracts.active.info.version = ports.blockchain.network_version(&location).await?;
-        }
-        contracts.active.location = Some(location.clone());
-        contracts.active.first_event = match configured.first_event {
-            FirstEvent::Oldest => "oldest".to_owned(),
-            FirstEvent::Newest => "newest".to_owned(),
-            FirstEvent::Block(number) => number.to_string(),
-        };
-        let multiparty = Self {
+        // The store commits in order: after this, everything that an earlier life of the namespace handed over is there, and
+        // what is read from now on is the whole truth.
+        let mut changes = ChangeSet::new(&options.name);
+        changes.push(Change::UpsertNamespace(record.clone()));
+        store.submit(changes).await?;
+        let mut contracts = Contracts::load(options, ports.blockchain.as_ref(), store).await?;
+        learn(&mut contracts.active, ports).await?;
+        Ok(Self {
             record,
-            location,
-            first: configured.first_event,
             contracts: RwLock::new(contracts),
+            sending: tokio::sync::RwLock::default(),
+            held: RwLock::default(),
             own_node: did::of(Type::Node, &options.node.name),
             node: RwLock::new(None),
             stream: tokio::sync::Mutex::new(None),
             listening: AtomicBool::new(false),
-        };
-        // The store commits in order: after this, everything that an earlier life of the namespace handed over is there, and
-        // what is read from now on is the whole truth.
-        multiparty.save(options, store).await?;
-        Ok(multiparty)
+            cut: AtomicBool::new(false),
+        })
     }
 
-    async fn save(&self, options: &Options, store: &Store) -> Result<(), Error> {
-        let contracts = serde_json::to_vec(&*self.contracts.read())?;
-        let mut changes = ChangeSet::new(&options.name);
-        changes.push(Change::UpsertNamespace(self.record.clone()));
-        changes.push(Change::PutKv { space: space::NETWORK, key: CONTRACTS.to_vec(), value: contracts });
-        store.submit(changes).await?;
-        Ok(())
-    }
-
-    /// Makes the ledger's adapter ready; submissions in flight are resumed.
+    /// Makes the ledger's adapter ready; submissions in flight are resumed. Then makes open pins of an ended contract again, if
+    /// that was not done.
     pub(super) async fn attach(&self, core: &Arc<Core>) -> Result<(), Error> {
         let journal = Arc::new(Journal::new(core.store.clone(), core.name()));
-        core.ports.blockchain.attach(core.name(), journal, self.sink(core)).await?;
-        Ok(())
+        let active = self.contracts().active;
+        core.ports.blockchain.attach(core.name(), journal, sink(core, &active)).await?;
+        let _stream = self.stream.lock().await;
+        self.move_on(core).await
     }
 
     /// Starts the stream of the contract's events where it stopped. A ledger that is away is asked again until it answers;
@@ -149,35 +105,81 @@ impl Multiparty {
         match self.try_listen(core).await {
             Err(Error::Contract(error)) if error.is_retryable() => {
                 tracing::warn!(namespace = core.name(), %error, "the ledger is read once it answers");
-                let owner = Arc::clone(core);
-                core.tasks.spawn("ledger stream", move || {
-                    let core = Arc::clone(&owner);
-                    async move { core.multiparty.try_listen(&core).await }
-                });
+                listen_later(core, "ledger stream");
                 Ok(())
             }
             result => result,
         }
     }
 
+    /// Makes sure that the contract in force is listened to, and no other.
     async fn try_listen(&self, core: &Arc<Core>) -> Result<(), Error> {
         let mut current = self.stream.lock().await;
-        if current.is_some() || core.tasks.stopping().is_cancelled() {
+        if core.tasks.stopping().is_cancelled() {
             return Ok(());
         }
+        self.move_on(core).await?;
+        let mut active = self.contracts().active;
+        let cut = self.cut.load(Ordering::Acquire);
+        if current.as_ref().is_some_and(|stream| stream.contract == active.index && !cut) {
+            return Ok(());
+        }
+        if let Some(old) = current.take() {
+            self.listening.store(false, Ordering::Relaxed);
+            old.subscription.stop().await;
+        }
+        learn(&mut active, &core.ports).await?;
+        let Some(location) = active.location.clone() else { return Err(Error::NoContract(active.index)) };
+        let configured = core.options.contracts.get(active.index).ok_or(Error::NoContract(active.index))?;
+        self.cut.store(false, Ordering::Release);
         let listen = Listen {
             namespace: core.name().to_owned(),
-            location: self.location.clone(),
-            network_version: self.version(),
-            first: self.first,
-            cursor: aggregation::resume(core, self.index()).await?,
-            sink: self.sink(core),
+            location,
+            network_version: active.info.version,
+            first: configured.first_event,
+            cursor: aggregation::resume(core, index(&active)).await?,
+            sink: sink(core, &active),
         };
-        let stream = core.ports.blockchain.listen(listen).await?;
-        stream.id().clone_into(&mut self.contracts.write().active.info.subscription);
-        *current = Some(stream);
+        // Version and all: a log that ends this contract may come before the stream is written down.
+        self.learned(&active);
+        let subscription = core.ports.blockchain.listen(listen).await?;
+        subscription.id().clone_into(&mut active.info.subscription);
+        self.learned(&active);
+        *current = Some(Stream { contract: active.index, subscription });
         self.listening.store(true, Ordering::Relaxed);
-        self.save(&core.options, &core.store).await
+        let mut changes = ChangeSet::new(core.name());
+        changes.push(active.learned()?);
+        core.store.submit(changes).await?;
+        Ok(())
+    }
+
+    /// Takes note of what was learned of a contract, if it is still in force.
+    fn learned(&self, contract: &ActiveContract) {
+        let mut contracts = self.contracts.write();
+        if contracts.active.index == contract.index {
+            contracts.active = contract.clone();
+        }
+    }
+
+    /// Follows what was committed of the contracts. The caller holds the stream.
+    async fn move_on(&self, core: &Arc<Core>) -> Result<(), Error> {
+        let committed = Contracts::load(&core.options, core.ports.blockchain.as_ref(), &core.store).await?;
+        let index = committed.active.index;
+        if self.contracts.read().active.index == index && contracts::repinned(&core.options, &core.store).await? >= index {
+            return Ok(());
+        }
+        let again = {
+            let _nobody_sends = self.sending.write().await;
+            if self.contracts.read().active.index < index {
+                tracing::info!(namespace = core.name(), contract = index, "taking up the next multiparty contract");
+                *self.contracts.write() = committed;
+            }
+            batching::pin_again(core, contracts::repinned_for(index)?).await?
+        };
+        for batch in again {
+            batching::resume(core, batch);
+        }
+        Ok(())
     }
 
     /// Whether the ledger is being read.
@@ -189,13 +191,19 @@ impl Multiparty {
     pub(super) async fn unlisten(&self) {
         if let Some(stream) = self.stream.lock().await.take() {
             self.listening.store(false, Ordering::Relaxed);
-            stream.stop().await;
+            stream.subscription.stop().await;
         }
     }
 
-    /// Where the contract in force is.
-    pub(crate) fn location(&self) -> Location {
-        self.location.clone()
+    /// Where the contract in force is. Nobody moves on to another contract before the guard is dropped.
+    pub(crate) async fn location(&self) -> (Location, tokio::sync::RwLockReadGuard<'_, ()>) {
+        let guard = self.sending.read().await;
+        (self.contracts.read().active.location.clone().unwrap_or_default(), guard)
+    }
+
+    /// Why no log is taken from the ledger, while none is.
+    pub(crate) fn held(&self) -> Option<String> {
+        self.held.read().clone()
     }
 
     /// The contracts' state.
@@ -220,28 +228,67 @@ impl Multiparty {
         }
     }
 
-    /// Takes note that the contract in force ended. The next one is taken up when the namespace starts anew.
-    pub(crate) fn ended(&self, contract: u32) {
-        tracing::warn!(
-            namespace = self.record.name,
-            contract,
-            "the multiparty contract ended: configure the next one and restart"
-        );
+    /// The contracts after the one with this index, which is in force, ends. `None` when it ended before.
+    pub(crate) fn after_end(&self, contract: u32, at: Position) -> Option<Contracts> {
+        let contracts = self.contracts.read();
+        (index(&contracts.active) == contract).then(|| contracts.after_end(at))
     }
 
-    /// Version of the contract in force.
-    pub(crate) fn version(&self) -> u8 {
-        self.contracts.read().active.info.version
+    /// Follows what was decided about contracts, after the commit.
+    pub(crate) fn turned(&self, core: &Arc<Core>, turn: Turn) {
+        match turn {
+            Turn::Held(why) => *self.held.write() = Some(why),
+            Turn::Resumed => {
+                *self.held.write() = None;
+                if self.cut.load(Ordering::Acquire) {
+                    listen_later(core, "ledger stream");
+                }
+            }
+            Turn::Ended => {
+                *self.held.write() = None;
+                listen_later(core, "next contract");
+            }
+        }
     }
 
-    /// Place of the contract in force in the configuration.
-    fn index(&self) -> u32 {
-        u32::try_from(self.contracts.read().active.index).unwrap_or(u32::MAX)
+    /// Takes note that a log was not taken and its stream ends: it starts anew at that log when logs are taken again.
+    pub(crate) fn cut(&self) {
+        self.cut.store(true, Ordering::Release);
+        self.listening.store(false, Ordering::Relaxed);
+        let withdrawn = "logs were withdrawn that decisions rest on: the namespace must be rebuilt";
+        self.held.write().get_or_insert_with(|| withdrawn.to_owned());
     }
 
-    fn sink(&self, core: &Arc<Core>) -> Arc<aggregation::Sink> {
-        Arc::new(aggregation::Sink::new(core, self.index(), self.version()))
+    /// Whether a contract of the network so far is of version 1.
+    pub(crate) fn is_of_version_one(&self) -> bool {
+        self.contracts.read().are_of_version_one()
     }
+}
+
+/// Listens in a task of its own, which tries until it succeeds.
+fn listen_later(core: &Arc<Core>, name: &'static str) {
+    let owner = Arc::clone(core);
+    core.tasks.spawn(name, move || {
+        let core = Arc::clone(&owner);
+        async move { core.multiparty.try_listen(&core).await }
+    });
+}
+
+/// Asks the ledger what is not known of a contract.
+async fn learn(contract: &mut ActiveContract, ports: &Ports) -> Result<(), Error> {
+    if contract.info.version == 0 {
+        let location = contract.location.clone().ok_or(Error::NoContract(contract.index))?;
+        contract.info.version = ports.blockchain.network_version(&location).await?;
+    }
+    Ok(())
+}
+
+fn index(contract: &ActiveContract) -> u32 {
+    u32::try_from(contract.index).unwrap_or(u32::MAX)
+}
+
+fn sink(core: &Arc<Core>, contract: &ActiveContract) -> Arc<aggregation::Sink> {
+    Arc::new(aggregation::Sink::new(core, index(contract), contract.info.version))
 }
 
 fn record(options: &Options, created: Time) -> namespace::Namespace {

@@ -126,6 +126,15 @@ impl Member {
         }
     }
 
+    pub(crate) fn admission(&mut self, contract: u32, pos: Pos) -> Admission {
+        loop {
+            match explain::admission(&mut self.rows, contract, pos).unwrap() {
+                Answer::Is(admission) => return admission,
+                Answer::Need(needs) => self.answer(needs),
+            }
+        }
+    }
+
     pub(crate) fn closed(&mut self, context: &Hash) -> Option<(Place, Reason)> {
         loop {
             match explain::context(&mut self.rows, context).unwrap() {

@@ -154,6 +154,20 @@ impl Read<'_> {
         Ok(self.by([("id", id.into()), ("hash", hash.into())], 1).await?.pop())
     }
 
+    /// The batches of messages that were sent from here and are not on the ledger as far as it was read, oldest first.
+    ///
+    /// # Errors
+    /// See [`Read`].
+    pub async fn unpinned_batches(&self) -> Result<Vec<batch::Record>, Error> {
+        let (Some(mut sql), Some(ns)) = (self.of::<batch::Record>(), self.ns()) else { return Ok(Vec::new()) };
+        // The time of messages that are not decided counts as the highest in their order.
+        sql.push(" AND id IN (SELECT m.batch FROM messages m WHERE m.ns = ").bind(ns);
+        sql.push(" AND coalesce(m.confirmed, 9223372036854775807) = 9223372036854775807 AND m.state = 'sent')");
+        sql.push(" AND NOT EXISTS (SELECT 1 FROM pins p WHERE p.ns = ").bind(ns);
+        sql.push(" AND p.batch = batches.id AND p.batchhash = batches.\"hash\") ORDER BY seq");
+        self.records(self.readers.select(sql, Cost::Open).await?)
+    }
+
     /// The batch that a transaction pins.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 
 mod batching;
 mod broadcast;
+mod contracts;
 mod crash;
 mod data;
 mod deliveries;

@@ -54,6 +54,7 @@ pub(crate) fn pin(number: u64) -> BatchPin {
     first[24..].copy_from_slice(&number.to_be_bytes());
     let contexts = (0..=number % 5).map(|index| if index == 0 { Hash(first) } else { Hash::of(index.to_be_bytes()) });
     BatchPin {
+        network: "net1".to_owned(),
         transaction: Uuid::from_u128(u128::from(number)),
         batch: Uuid::from_u128(u128::from(number) << 64),
         batch_hash: Hash::of(number.to_be_bytes()),

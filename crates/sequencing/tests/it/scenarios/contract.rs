@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use photinus_sequencing::decision::{Alarm, Contract};
+use photinus_sequencing::explain::Admission;
 use photinus_sequencing::facts::{Action, Event, Fact};
 
 use crate::member::Member;
@@ -35,7 +36,12 @@ fn values_of_a_contract_count_up_to_its_end() {
     let ([c2, late], [c3, next]) = (send(&mut net, 2), send(&mut net, 3));
     let early_next = on(1, &early_next);
     member.feed([&c0, &c1, &c2, &c3, &before, &early_next]);
+    assert_eq!(member.admission(0, end.pos), Admission::Taken);
     member.take(&Fact::Action(end.clone()));
+    let Fact::Pinned(last) = &next else { unreachable!() };
+    assert_eq!(member.admission(0, last.pos), Admission::Never);
+    assert_eq!(member.admission(1, last.pos), Admission::Taken);
+    assert_eq!(member.admission(0, end.pos), Admission::Taken, "it is known");
     member.feed([&Fact::Action(end.clone()), &early_next, &late, &on(1, &next)]);
     assert_eq!(member.contract(), [Contract::Ended { contract: 0, at: end.pos }]);
     assert_eq!(member.order(&messages.iter().collect::<Vec<_>>()), [0, 3]);
@@ -57,6 +63,7 @@ fn a_termination_waits_for_what_its_signer_did_before() {
     member.feed([&pin, &Fact::Action(end.clone()), &after, &content]);
     assert_eq!(member.contract(), [Contract::Hold { at: end.pos }, Contract::NotTaken { pos: event.pos }]);
     member.restart();
+    assert_eq!(member.admission(1, event.pos), Admission::Held);
     member.take(&claim);
     assert_eq!(member.contract().last(), Some(&Contract::Ended { contract: 0, at: end.pos }));
     member.take(&after);
