@@ -248,6 +248,7 @@ mod tests {
         for entry in entries {
             let decoded = source.decode(&raw(&entry), 0).unwrap().pin;
             let pin = Pin {
+                network: String::new(),
                 transaction: Uuid::from_slice(&decoded.uuids[..16]).unwrap(),
                 batch: Uuid::from_slice(&decoded.uuids[16..]).unwrap(),
                 batch_hash: Hash::from(decoded.batch_hash),

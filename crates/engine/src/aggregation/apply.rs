@@ -306,7 +306,8 @@ fn contract(core: &Core, group: &mut Group<'_>, decided: Contract) -> Result<(),
 fn alarm(core: &Core, group: &mut Group<'_>, alarm: &Alarm) {
     if let Alarm::NoNextContract { at } = alarm {
         let at = waits::position(*at).protocol_id();
-        let why = format!("the contract was terminated at {at} and no next one is configured: add it to multiparty.contract");
+        let why =
+            format!("the contract was terminated at {at} and no next one is configured: add it to multiparty.contract");
         group.after.turns.push(Turn::Held(why));
     }
     if core.aggregation.raise(alarm) {

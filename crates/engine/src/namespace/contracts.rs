@@ -102,6 +102,18 @@ impl Contracts {
         Ok(contracts)
     }
 
+    /// From where the contract in force is read the first time. Nothing of it counts before the end of the one before it, and
+    /// everything does behind that, also what came before this node was there: so whatever is configured cannot mean less.
+    pub(super) fn first_event(&self, configured: FirstEvent) -> FirstEvent {
+        let Some(since) = self.terminated.last().and_then(|contract| block_of(&contract.info.final_event)) else {
+            return configured;
+        };
+        match configured {
+            FirstEvent::Block(number) => FirstEvent::Block(number.max(since)),
+            FirstEvent::Oldest | FirstEvent::Newest => FirstEvent::Block(since),
+        }
+    }
+
     /// Whether a contract before the one in force is, or the one in force is, of version 1.
     pub(crate) fn are_of_version_one(&self) -> bool {
         self.terminated.iter().chain([&self.active]).any(|contract| contract.info.version == 1)
@@ -113,6 +125,11 @@ impl ActiveContract {
     pub(super) fn learned(&self) -> Result<Change, serde_json::Error> {
         Ok(Change::PutKv { space: space::NETWORK, key: LEARNED.to_vec(), value: serde_json::to_vec(self)? })
     }
+}
+
+/// The block of a protocol id.
+fn block_of(protocol_id: &str) -> Option<u64> {
+    protocol_id.split('/').next()?.parse().ok()
 }
 
 /// Index of the last contract for which open pins were made again; the first contract needs none.
@@ -132,4 +149,28 @@ async fn read<T: serde::de::DeserializeOwned>(
 ) -> Result<Option<T>, Error> {
     let found = store.kv_get(&options.name, space::NETWORK, key).await?;
     Ok(found.map(|bytes| serde_json::from_slice(&bytes)).transpose()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_contract_is_read_from_the_end_of_the_one_before_it() {
+        let first = Contracts::default();
+        assert_eq!(first.first_event(FirstEvent::Newest), FirstEvent::Newest);
+        let next = first.after_end(Position { block: 42, transaction: 3, log: 1 });
+        assert_eq!(
+            (next.active.index, next.terminated[0].info.final_event.as_str()),
+            (1, "000000000042/000003/000001")
+        );
+        for (configured, expected) in [
+            (FirstEvent::Newest, 42),
+            (FirstEvent::Oldest, 42),
+            (FirstEvent::Block(7), 42),
+            (FirstEvent::Block(50), 50),
+        ] {
+            assert_eq!(next.first_event(configured), FirstEvent::Block(expected));
+        }
+    }
 }

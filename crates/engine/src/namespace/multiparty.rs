@@ -131,12 +131,13 @@ impl Multiparty {
         learn(&mut active, &core.ports).await?;
         let Some(location) = active.location.clone() else { return Err(Error::NoContract(active.index)) };
         let configured = core.options.contracts.get(active.index).ok_or(Error::NoContract(active.index))?;
+        let first = self.contracts().first_event(configured.first_event);
         self.cut.store(false, Ordering::Release);
         let listen = Listen {
             namespace: core.name().to_owned(),
             location,
             network_version: active.info.version,
-            first: configured.first_event,
+            first,
             cursor: aggregation::resume(core, index(&active)).await?,
             sink: sink(core, &active),
         };
@@ -165,7 +166,9 @@ impl Multiparty {
     async fn move_on(&self, core: &Arc<Core>) -> Result<(), Error> {
         let committed = Contracts::load(&core.options, core.ports.blockchain.as_ref(), &core.store).await?;
         let index = committed.active.index;
-        if self.contracts.read().active.index == index && contracts::repinned(&core.options, &core.store).await? >= index {
+        if self.contracts.read().active.index == index
+            && contracts::repinned(&core.options, &core.store).await? >= index
+        {
             return Ok(());
         }
         let again = {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use photinus_model::Hash;
 use photinus_sequencing::decision::{Alarm, Code, Contract, Decided, Decision, Effect, EventKind, Verdict};
-use photinus_sequencing::explain::{self, Answer, State};
+use photinus_sequencing::explain::{self, Admission, Answer, State};
 use photinus_sequencing::facts::content::Message;
-use photinus_sequencing::facts::{Fact, MessageKey, Place};
+use photinus_sequencing::facts::{Fact, MessageKey, Place, Pos};
 use photinus_sequencing::reason::Lane;
 use photinus_sequencing::rows::{Question, Table, drive};
 use photinus_sequencing::{Reason, Rows, Rules, Step, step};

@@ -1,5 +1,4 @@
-//! Three whole nodes in one process, joined as in production: the embedded chain, mutual TLS, replicated storage, SQLite.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+//! Configurations of whole nodes that share an embedded chain, and what tests ask of them.
 
 use std::{
     net::{Ipv4Addr, TcpListener},
@@ -8,7 +7,7 @@ use std::{
 };
 
 use photinus_api::State;
-use photinus_devchain::{Chain, Options, TEST_MNEMONIC};
+use photinus_devchain::TEST_MNEMONIC;
 use photinus_engine::Namespace;
 use photinus_ethereum::options::{Keys, Mnemonic, Secret, Url};
 use photinus_exchange_https::Identity;
@@ -16,8 +15,8 @@ use photinus_model::event::Event;
 use photinus_node::{Node, config};
 use serde_json::{Value, json};
 
-const DEADLINE: Duration = Duration::from_secs(60);
-const MEMBERS: usize = 3;
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const MEMBERS: usize = 3;
 
 /// Ports that were free a moment ago.
 fn ports() -> Vec<u16> {
@@ -26,7 +25,7 @@ fn ports() -> Vec<u16> {
     listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
 }
 
-async fn contract(chain: &str) -> (String, Vec<String>) {
+pub(crate) async fn deploy(chain: &str) -> (String, Vec<String>) {
     let mnemonic = Mnemonic { phrase: Secret::new(TEST_MNEMONIC), first: 0, count: 3 };
     let keys = Keys { mnemonic: Some(mnemonic), ..Keys::default() };
     let ring = photinus_ethereum::keys::Keyring::load(&keys).unwrap();
@@ -36,8 +35,8 @@ async fn contract(chain: &str) -> (String, Vec<String>) {
 }
 
 /// The configuration of each member, as its file would say it.
-async fn configurations(folder: &Path, chain: &photinus_devchain::Handle) -> Vec<Value> {
-    let (contract, addresses) = contract(&chain.url()).await;
+pub(crate) async fn configurations(folder: &Path, chain: &photinus_devchain::Handle) -> Vec<Value> {
+    let (contract, addresses) = deploy(&chain.url()).await;
     let ports = ports();
     let identities: Vec<Identity> = (0..MEMBERS)
         .map(|index| {
@@ -79,17 +78,17 @@ async fn configurations(folder: &Path, chain: &photinus_devchain::Handle) -> Vec
         .collect()
 }
 
-fn org(index: usize) -> String {
+pub(crate) fn org(index: usize) -> String {
     format!("org_{index}")
 }
 
-async fn start(settings: &Value) -> Node {
+pub(crate) async fn start(settings: &Value) -> Node {
     let loaded = config::parse(&config::to_yaml(settings), []).unwrap_or_else(|problems| panic!("{problems}"));
     Node::start(loaded.config).await.unwrap()
 }
 
 /// The namespace of a node, once it runs.
-async fn running(node: &Node) -> Namespace {
+pub(crate) async fn running(node: &Node) -> Namespace {
     let waiting = async {
         loop {
             if let Some((_, State::Running(namespace))) = node.namespaces().all().into_iter().next() {
@@ -102,7 +101,7 @@ async fn running(node: &Node) -> Namespace {
 }
 
 /// Waits until a member has seen the end of this many messages; type, topic and message of each such event in order.
-async fn message_events(namespace: &Namespace, count: usize) -> Vec<(String, String, String)> {
+pub(crate) async fn message_events(namespace: &Namespace, count: usize) -> Vec<(String, String, String)> {
     let mut feed = namespace.store().feed("default");
     let waiting = async {
         loop {
@@ -127,69 +126,8 @@ async fn message_events(namespace: &Namespace, count: usize) -> Vec<(String, Str
         .unwrap_or_else(|_| panic!("{} does not see {count}", namespace.name()))
 }
 
-async fn broadcast(namespace: &Namespace, topic: &str, value: &str) {
+pub(crate) async fn broadcast(namespace: &Namespace, topic: &str, value: &str) {
     let input = json!({"header": {"topics": [topic]}, "data": [{"value": value}]});
     let input = serde_json::from_value(input).unwrap();
     namespace.broadcast(input, Some(DEADLINE)).await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn members_see_the_same_and_catch_up_after_an_absence() {
-    let folder = tempfile::tempdir().unwrap();
-    let chain = Chain::start(Options { port: 0, ..Options::default() }).await.unwrap();
-    let settings = configurations(folder.path(), &chain).await;
-    let mut nodes = Vec::new();
-    for settings in &settings {
-        nodes.push(start(settings).await);
-    }
-    let mut namespaces = Vec::new();
-    for node in &nodes {
-        namespaces.push(running(node).await);
-    }
-    for namespace in &namespaces {
-        namespace.register_organization(Some(DEADLINE)).await.unwrap();
-        namespace.register_node(Some(DEADLINE)).await.unwrap();
-    }
-    for (index, namespace) in namespaces.iter().enumerate() {
-        broadcast(namespace, "greetings", &format!("from {index}")).await;
-    }
-    let expected = message_events(&namespaces[0], 3 * MEMBERS).await;
-    assert!(expected.iter().all(|(kind, ..)| kind == "message_confirmed"), "{expected:?}");
-    for namespace in &namespaces[1..] {
-        assert_eq!(message_events(namespace, expected.len()).await, expected);
-    }
-
-    // One is away while the others go on.
-    namespaces.pop();
-    nodes.pop().unwrap().stop().await;
-    for round in 0..5 {
-        broadcast(&namespaces[round % 2], "greetings", &format!("round {round}")).await;
-    }
-    let expected = message_events(&namespaces[0], 3 * MEMBERS + 5).await;
-    let back = start(&settings[MEMBERS - 1]).await;
-    assert_eq!(message_events(&running(&back).await, expected.len()).await, expected);
-
-    nodes.push(back);
-    for node in nodes {
-        node.stop().await;
-    }
-    chain.stop().await;
-}
-
-#[tokio::test]
-async fn what_cannot_be_started_leaves_nothing_running() {
-    let folder = tempfile::tempdir().unwrap();
-    let chain = Chain::start(Options { port: 0, ..Options::default() }).await.unwrap();
-    let mut settings = configurations(folder.path(), &chain).await.remove(0);
-    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    settings["http"]["port"] = taken.local_addr().unwrap().port().into();
-    let loaded = config::parse(&config::to_yaml(&settings), []).unwrap();
-    let error = Node::start(loaded.config.clone()).await.map(|_| ()).unwrap_err().to_string();
-    assert!(error.contains("cannot listen"), "{error}");
-    drop(taken);
-    // Database, folder and the port for peers are free again.
-    let node = Node::start(loaded.config).await.unwrap();
-    running(&node).await;
-    node.stop().await;
-    chain.stop().await;
 }

@@ -1,0 +1,6 @@
+//! Whole nodes, joined as in production.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod contracts;
+mod members;
+mod network;
