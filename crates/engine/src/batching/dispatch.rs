@@ -114,7 +114,7 @@ async fn submit(core: &Core, outbound: &Outbound, operation: Uuid, reference: &s
         contexts: outbound.contexts(),
     };
     let operation = OperationRef { namespace: core.name().to_owned(), id: operation };
-    let (location, _in_force) = core.multiparty.location().await;
+    let (location, _in_force) = core.multiparty.sending().await;
     core.ports.blockchain.submit_batch_pin(&operation, &outbound.batch.key, &pin, &location).await
 }
 

@@ -198,10 +198,15 @@ impl Multiparty {
         }
     }
 
-    /// Where the contract in force is. Nobody moves on to another contract before the guard is dropped.
-    pub(crate) async fn location(&self) -> (Location, tokio::sync::RwLockReadGuard<'_, ()>) {
+    /// Where the contract in force is.
+    pub(crate) fn location(&self) -> Location {
+        self.contracts.read().active.location.clone().unwrap_or_default()
+    }
+
+    /// Where to send a pin. The namespace moves on to no other contract before the guard is dropped.
+    pub(crate) async fn sending(&self) -> (Location, tokio::sync::RwLockReadGuard<'_, ()>) {
         let guard = self.sending.read().await;
-        (self.contracts.read().active.location.clone().unwrap_or_default(), guard)
+        (self.location(), guard)
     }
 
     /// Why no log is taken from the ledger, while none is.
