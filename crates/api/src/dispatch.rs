@@ -7,6 +7,7 @@ use std::{
 
 use axum::{Router, body::Body, response::Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
+use photinus_ports::clock::{Clock, System};
 use photinus_query::{Query, rest};
 use tokio_util::sync::CancellationToken;
 
@@ -26,7 +27,7 @@ use crate::{
 /// Header that names a request in logs, taken from the client or made here.
 pub(crate) const REQUEST_ID: &str = "x-firefly-request-id";
 /// Header of answers that names the parameters of the query that had no effect.
-pub(crate) const IGNORED: &str = "x-photinus-ignored";
+pub(crate) const IGNORED: &str = "x-photinus-unknown-parameters";
 /// Header by which a client says how long it waits.
 const REQUEST_TIMEOUT: &str = "request-timeout";
 /// Time for a handler to tell of its own time-out before it is cut off.
@@ -201,7 +202,7 @@ fn listing(
         ignored.extend(pairs.iter().map(|(name, _)| name.clone()).filter(|name| !own(name)));
         return Ok(None);
     };
-    let parsed = rest::parse(collection, pairs, shared.options.limits.listing)?;
+    let parsed = rest::parse(collection, pairs, shared.options.limits.listing, System.now())?;
     ignored.extend(parsed.unknown.into_iter().filter(|name| !own(name)));
     Ok(Some(parsed.query))
 }

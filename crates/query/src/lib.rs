@@ -1,6 +1,6 @@
 //! The filter language of collections: REST query parameters to one typed expression.
 //!
-//! [`Query`] is what a store answers; [`rest::parse`] makes it from query parameters; [`collection`] says which
+//! [`Query`] is what a store answers; [`rest::parse`] makes it from query parameters and [`json::parse`] from JSON; [`collection`] says which
 //! fields a collection has and of which type they are.
 //!
 //! Deliberately not here: SQL, and the records themselves.
@@ -9,6 +9,7 @@
 
 pub mod collection;
 mod filter;
+pub mod json;
 pub mod rest;
 
 pub use collection::{Collection, Field, Kind};

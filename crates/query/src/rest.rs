@@ -68,6 +68,24 @@ pub enum Error {
         /// The operator.
         operator: &'static str,
     },
+    /// A field that the collection does not have (`FF00142`).
+    #[error("'{field}' is not a field of {collection}: use one of {fields}")]
+    Field {
+        /// What was named.
+        field: String,
+        /// The collection.
+        collection: &'static str,
+        /// Its fields.
+        fields: String,
+    },
+    /// A JSON query that has another form (`FF00161`).
+    #[error("{place}: {expected} expected")]
+    Shape {
+        /// Where.
+        place: String,
+        /// What would be right.
+        expected: &'static str,
+    },
     /// More conditions than one query may hold (`FF00192`).
     #[error("a query has at most {MAX_CONDITIONS} conditions")]
     TooManyConditions,
@@ -78,6 +96,8 @@ impl Error {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
+            Self::Field { .. } => "FF00142",
+            Self::Shape { .. } => "FF00161",
             Self::Value { .. } => "FF00143",
             Self::Null { .. } => "FF00144",
             Self::NotText { .. } => "FF00145",
@@ -111,6 +131,7 @@ pub fn parse<N: AsRef<str>, V: AsRef<str>>(
     collection: &'static Collection,
     pairs: &[(N, V)],
     limits: Limits,
+    now: Time,
 ) -> Result<Parsed, Error> {
     let values = |name: &str| -> Vec<&str> {
         pairs.iter().filter(|(n, _)| n.as_ref().eq_ignore_ascii_case(name)).map(|(_, v)| v.as_ref()).collect()
@@ -120,7 +141,7 @@ pub fn parse<N: AsRef<str>, V: AsRef<str>>(
     }
     let mut all = Vec::new();
     for field in collection.fields {
-        if let Some(filter) = conditions(field, values(field.name))? {
+        if let Some(filter) = conditions(field, values(field.name), now)? {
             all.push(filter);
         }
     }
@@ -164,14 +185,14 @@ fn unsigned(text: &str) -> u64 {
 }
 
 /// The values of one field as one filter.
-fn conditions(field: &'static Field, mut values: Vec<&str>) -> Result<Option<Filter>, Error> {
+fn conditions(field: &'static Field, mut values: Vec<&str>, now: Time) -> Result<Option<Filter>, Error> {
     values.sort_unstable();
     let mut combine_all = false;
     let mut filters = Vec::with_capacity(values.len());
     for value in values {
         let prefix = Prefix::read(value);
         combine_all |= prefix.all;
-        filters.push(Filter::Is(condition(field, &prefix, value)?));
+        filters.push(Filter::Is(condition(field, &prefix, value, now)?));
     }
     Ok(match filters.len() {
         0 => None,
@@ -232,7 +253,7 @@ impl Prefix {
     }
 }
 
-fn condition(field: &'static Field, prefix: &Prefix, value: &str) -> Result<Condition, Error> {
+fn condition(field: &'static Field, prefix: &Prefix, value: &str, now: Time) -> Result<Condition, Error> {
     let operator = match prefix.operator {
         "@" => Operator::Contains,
         "^" => Operator::StartsWith,
@@ -257,19 +278,39 @@ fn condition(field: &'static Field, prefix: &Prefix, value: &str) -> Result<Cond
     } else if needs_text && !field.kind.is_text() {
         return Err(Error::NotText { field: field.name });
     } else {
-        typed(field, text)?
+        typed(field, text, now)?
     };
     Ok(Condition { field, operator, not: prefix.not, ignore_case: prefix.ignore_case, value })
 }
 
+/// A time from now: `now`, `-1h30m`, `now-5m`, `now+10s`. A plus may come as the space that it stands for in a URL.
+fn relative(text: &str, now: Time) -> Option<Time> {
+    let rest = text.strip_prefix("now").unwrap_or(text);
+    if rest.is_empty() {
+        return (rest.len() < text.len()).then_some(now);
+    }
+    let (back, length) = match rest.strip_prefix('-') {
+        Some(length) => (true, length),
+        None => (false, rest.strip_prefix(['+', ' '])?),
+    };
+    // A bare number would be milliseconds in one place and seconds in the other.
+    if length.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let length = i64::try_from(length.parse::<photinus_model::Duration>().ok()?.0.as_nanos()).ok()?;
+    let at = now.as_unix_nanos();
+    let at = if back { at.checked_sub(length) } else { at.checked_add(length) };
+    at.map(Time::from_unix_nanos)
+}
+
 /// Reads a text as the field's type.
-fn typed(field: &'static Field, text: &str) -> Result<Value, Error> {
+pub(crate) fn typed(field: &'static Field, text: &str, now: Time) -> Result<Value, Error> {
     let wrong = |expected| Error::Value { field: field.name, value: text.to_string(), expected };
     Ok(match field.kind {
         Kind::Integer => Value::Integer(text.parse().map_err(|_| wrong("a whole number"))?),
         Kind::Time => {
-            let time: Time = text.parse().map_err(|_| wrong("RFC 3339 or a Unix time"))?;
-            Value::Time(time)
+            let time = text.parse().ok().or_else(|| relative(text, now));
+            Value::Time(time.ok_or_else(|| wrong("RFC 3339, a Unix time, or a time from now such as -1h30m"))?)
         }
         Kind::Bool => Value::Bool(text.eq_ignore_ascii_case("true")),
         Kind::Text | Kind::Uuid | Kind::Hash | Kind::Json | Kind::TextArray => Value::Text(text.to_owned()),

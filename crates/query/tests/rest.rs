@@ -10,8 +10,10 @@ use photinus_query::{
 };
 use proptest::prelude::*;
 
+const NOW: Time = Time::from_unix_nanos(1_700_000_000_000_000_000);
+
 fn parse(collection: &'static Collection, query: &[(&str, &str)]) -> Result<Parsed, rest::Error> {
-    rest::parse(collection, query, Limits::default())
+    rest::parse(collection, query, Limits::default(), NOW)
 }
 
 /// The only condition of a query of one field with one value.
@@ -179,7 +181,7 @@ fn limits_and_skips() {
     assert_eq!(query(&[("skip", "1000")]).skip, 1000);
     assert_eq!(query(&[("skip", "x")]).skip, 0);
     let free = Limits { default_limit: 7, max_limit: 0, max_skip: 0 };
-    let parsed = rest::parse(&MESSAGES, &[("skip", "99999")], free).unwrap().query;
+    let parsed = rest::parse(&MESSAGES, &[("skip", "99999")], free, NOW).unwrap().query;
     assert_eq!((parsed.limit, parsed.skip), (Some(7), 99_999));
 }
 
@@ -213,6 +215,32 @@ proptest! {
         let pairs: Vec<_> = values.iter().map(|value| (name, value.as_str())).collect();
         if let Ok(parsed) = parse(&MESSAGES, &pairs) {
             prop_assert!(parsed.unknown.is_empty());
+        }
+    }
+}
+
+#[test]
+fn times_may_be_told_from_now() {
+    let now = NOW.as_unix_nanos();
+    for (text, expected) in [
+        ("now", Some(now)),
+        (">=now", Some(now)),
+        ("-1h30m", Some(now - 5_400_000_000_000)),
+        ("now-50ms", Some(now - 50_000_000)),
+        ("now+1s", Some(now + 1_000_000_000)),
+        ("now 1s", Some(now + 1_000_000_000)),
+        ("-5", Some(-5_000_000_000)),
+        ("now-5", None),
+        ("1h", None),
+        ("nowadays", None),
+        ("--1h", None),
+        ("-", None),
+        ("", None),
+    ] {
+        let found = one(&MESSAGES, "created", text);
+        match expected {
+            Some(nanos) => assert_eq!(found.unwrap().value, Value::Time(Time::from_unix_nanos(nanos)), "{text}"),
+            None => assert_eq!(found.unwrap_err().code(), "FF00143", "{text}"),
         }
     }
 }

@@ -189,6 +189,16 @@ const SHAPES: &[(&str, &str)] = &[
     ("WebSocketConnection", "id:uuid remoteAddress:string userAgent:string subscriptions:WebSocketStart[]"),
     ("WebSocketStart", "startTime:time ephemeral:bool namespace:string name:string filter:SubscriptionFilter"),
     (
+        "Query",
+        "equal:Comparison[] eq:Comparison[] neq:Comparison[] contains:Comparison[] startsWith:Comparison[] \
+         endsWith:Comparison[] lessThan:Comparison[] lt:Comparison[] lessThanOrEqual:Comparison[] lte:Comparison[] \
+         greaterThan:Comparison[] gt:Comparison[] greaterThanOrEqual:Comparison[] gte:Comparison[] in:OneOf[] nin:OneOf[] \
+         null:IsNull[] or:Query[] sort:string[] skip:int limit:int count:bool",
+    ),
+    ("Comparison", "field:string value:any not:bool caseInsensitive:bool"),
+    ("OneOf", "field:string values:any[] not:bool"),
+    ("IsNull", "field:string not:bool"),
+    (
         "MessageWhy",
         "id:uuid hash:hash state:messageState author:string topics:string[] created:time confirmed:time summary:string \
          waitsFor:Cause[]",

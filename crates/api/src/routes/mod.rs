@@ -7,6 +7,7 @@ mod events;
 mod identities;
 mod ledger;
 mod messages;
+mod queries;
 mod status;
 mod subscriptions;
 mod websockets;
@@ -38,6 +39,7 @@ pub(crate) static API: Surface = Surface {
         identities::ROUTES,
         ledger::ROUTES,
         charts::ROUTES,
+        queries::ROUTES,
         subscriptions::ROUTES,
         deliveries::ROUTES,
         websockets::ROUTES,

@@ -54,7 +54,37 @@ async fn the_network_and_its_members_can_be_read() {
     let response =
         api.client.get(api.url("/api/v1/status?nope=1")).header("X-FireFly-Request-ID", "mine").send().await.unwrap();
     assert_eq!(response.headers()["x-firefly-request-id"], "mine");
-    assert_eq!(response.headers()["x-photinus-ignored"], "nope");
+    assert_eq!(response.headers()["x-photinus-unknown-parameters"], "nope");
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn queries_may_be_json() {
+    let api = Api::start().await;
+    let query = json!({ "equal": [{ "field": "type", "value": "definition" }], "gt": [{ "field": "created", "value": "-1h" }],
+        "sort": ["created"], "limit": 1, "count": true });
+    let (status, page) = api.post("messages/query", &query.to_string()).await;
+    assert_eq!((status.as_u16(), &page["count"], &page["total"]), (200, &json!(1), &json!(2)), "{page}");
+    for collection in [
+        "data",
+        "datatypes",
+        "batches",
+        "transactions",
+        "operations",
+        "events",
+        "subscriptions",
+        "pins",
+        "identities",
+        "verifiers",
+        "blockchainevents",
+    ] {
+        let (status, page) = api.post(&format!("{collection}/query"), "{}").await;
+        assert!(status == 200 && page.is_array(), "{collection}: {page}");
+    }
+    let (status, refused) = api.post("messages/query", r#"{"equal":[{"field":"nope","value":1}]}"#).await;
+    assert!(status == 400 && refused["error"].as_str().unwrap().starts_with("FF00142"), "{refused}");
+    let (_, recent) = api.get("messages?created=>-1h&created=[<=now").await;
+    assert_eq!(recent.as_array().unwrap().len(), 2);
     api.stop().await;
 }
 
