@@ -6,6 +6,10 @@ use clap::Parser;
 use photinus_cli::{args::Photinus, error::Error, output::Output, run};
 use tokio::runtime::Runtime;
 
+/// A node makes and drops many small things on many threads: messages, rows, frames.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments = Photinus::parse();
     let output = Output::new(arguments.output);

@@ -90,33 +90,46 @@ impl FromStr for Wide {
     }
 }
 
+/// Writes a time, given as seconds since 1970 and the nanoseconds after them.
+fn write_utc(f: &mut fmt::Formatter<'_>, seconds: i64, nanos: u32) -> fmt::Result {
+    let (year, month, day) = civil(seconds.div_euclid(86_400));
+    let second = seconds.rem_euclid(86_400);
+    let clock = [(8, day), (5, month), (11, second / 3_600), (14, second / 60 % 60), (17, second % 60)];
+    // Not through the formatting machinery: records are full of times.
+    let mut text = *b"0000-00-00T00:00:00.000000000Z";
+    for (at, number) in clock {
+        digits(&mut text[at..at + 2], number);
+    }
+    digits(&mut text[20..29], i64::from(nanos));
+    let length = text[20..29].iter().rposition(|digit| *digit != b'0').map_or(19, |last| 21 + last);
+    text[length] = b'Z';
+    let from = if (0..=9_999).contains(&year) {
+        digits(&mut text[..4], year);
+        0
+    } else {
+        write!(f, "{}{:04}", if year < 0 { "-" } else { "" }, year.abs())?;
+        4
+    };
+    f.write_str(std::str::from_utf8(&text[from..=length]).map_err(|_| fmt::Error)?)
+}
+
+/// Writes a number that is not negative over all the places of `text`, in decimal.
+fn digits(text: &mut [u8], mut number: i64) {
+    for place in text.iter_mut().rev() {
+        *place = b'0' + u8::try_from(number % 10).unwrap_or_default();
+        number /= 10;
+    }
+}
+
 impl fmt::Display for Wide {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.nanos.div_euclid(NANOS);
-        let nanos = self.nanos.rem_euclid(NANOS);
-        let (year, month, day) = civil(seconds.div_euclid(86_400));
-        let second = seconds.rem_euclid(86_400);
-        if year < 0 {
-            f.write_str("-")?;
-        }
-        write!(
-            f,
-            "{:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}",
-            year.abs(),
-            second / 3600,
-            second / 60 % 60,
-            second % 60
-        )?;
-        if nanos != 0 {
-            let digits = format!("{nanos:09}");
-            write!(f, ".{}", digits.trim_end_matches('0'))?;
-        }
-        f.write_str("Z")
+        let seconds = i64::try_from(self.nanos.div_euclid(NANOS)).map_err(|_| fmt::Error)?;
+        write_utc(f, seconds, u32::try_from(self.nanos.rem_euclid(NANOS)).map_err(|_| fmt::Error)?)
     }
 }
 
 /// Days since 1970 to year, month and day (proleptic Gregorian), by eras of 400 years that begin on 1 March.
-fn civil(days: i128) -> (i128, i128, i128) {
+fn civil(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
@@ -125,7 +138,7 @@ fn civil(days: i128) -> (i128, i128, i128) {
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
     let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    (era * 400 + year_of_era + i128::from(month <= 2), month, day)
+    (era * 400 + year_of_era + i64::from(month <= 2), month, day)
 }
 
 /// Year, month and day to days since 1970; the inverse of [`civil`].
@@ -212,7 +225,8 @@ impl FromStr for Time {
 impl fmt::Display for Time {
     /// RFC 3339 in UTC with as many digits of fraction as needed, at most nine.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&Wide { nanos: i128::from(self.0) }, f)
+        const SECOND: i64 = 1_000_000_000;
+        write_utc(f, self.0.div_euclid(SECOND), u32::try_from(self.0.rem_euclid(SECOND)).map_err(|_| fmt::Error)?)
     }
 }
 

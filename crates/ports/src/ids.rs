@@ -4,16 +4,17 @@ use uuid::Uuid;
 
 /// Makes identifiers that nobody else has.
 pub trait Ids: Send + Sync {
-    /// A new one, version 4.
+    /// A new one.
     fn next(&self) -> Uuid;
 }
 
-/// Identifiers from the operating system's randomness.
+/// Identifiers of version 7: the time in milliseconds, then 74 random bits. New ones are appended to a database's indexes of
+/// identifiers, where those of version 4 each touch another page of it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Random;
 
 impl Ids for Random {
     fn next(&self) -> Uuid {
-        Uuid::new_v4()
+        Uuid::now_v7()
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     change::ChangeSet,
     error::Error,
     feed::Feeds,
-    plan::{self, Counters, Facts, Group, Want, Writes},
+    plan::{self, Counters, Facts, Group, Recent, Want, Writes},
 };
 
 /// What a change set has become.
@@ -78,6 +78,7 @@ struct Waiting {
 pub(crate) struct Lane<B> {
     pub(crate) backend: B,
     pub(crate) counters: Counters,
+    pub(crate) recent: Recent,
     pub(crate) namespaces: Namespaces,
     pub(crate) feeds: Arc<Feeds>,
     /// Weight after which a group is closed.
@@ -170,14 +171,19 @@ impl<B: Backend> Lane<B> {
         for (set, ns) in sets.iter().zip(&numbers) {
             plan::wants(*ns, set, &mut wanted);
         }
+        group.learn(self.recent.take(&mut wanted));
         if !wanted.is_empty() {
             group.learn(self.backend.load(wanted).await?);
         }
         let judged: Vec<_> = sets.iter().zip(&numbers).map(|(set, ns)| group.add(*ns, set)).collect();
-        let Group { writes, namespaces, .. } = group;
-        if !writes.is_empty() {
-            self.backend.write(&writes).await?;
+        let (writes, namespaces, facts) = group.into_parts();
+        if !writes.is_empty()
+            && let Err(failure) = self.backend.write(&writes).await
+        {
+            self.recent.forget();
+            return Err(failure);
         }
+        self.recent.keep(facts);
         if !namespaces.is_empty() {
             self.namespaces.write().extend(namespaces);
         }

@@ -12,7 +12,7 @@ use crate::{
     feed::{Feed, Feeds},
     lane::{Committed, Lane, Namespaces, Request},
     options::{self, Database, Limits, Options},
-    plan::Counters,
+    plan::{Counters, Recent},
     postgres,
     read::{Read, Readers},
     sqlite,
@@ -54,6 +54,7 @@ impl<B> Opened<B> {
         let lane = Lane {
             backend: self.backend,
             counters: Counters::after(&self.highest),
+            recent: Recent::default(),
             namespaces: Arc::new(RwLock::new(self.namespaces)),
             feeds: Arc::new(Feeds::new(limits.feed)),
             group: limits.group.max(1),

@@ -99,7 +99,7 @@ impl<T: Into<Self>> From<Option<T>> for Value {
 /// The text that PostgreSQL cannot hold in a text, U+0000, is written as two U+0001; U+0001 itself as U+0001 U+0002. So the
 /// order of texts stays, and no text that can be seen is found where it is not.
 pub(crate) fn escape(text: &str) -> Cow<'_, str> {
-    if text.contains(['\0', '\u{1}']) {
+    if text.bytes().any(|byte| byte <= 1) {
         Cow::Owned(text.replace('\u{1}', "\u{1}\u{2}").replace('\0', "\u{1}\u{1}"))
     } else {
         Cow::Borrowed(text)
@@ -129,11 +129,11 @@ const EXACT: char = '\u{1}';
 /// change (an element with a comma, one empty element) is kept as JSON behind a mark.
 pub(crate) fn join(list: &[String]) -> Value {
     let plain = list.iter().all(|item| !item.contains([',', EXACT])) && list != [String::new()];
-    let text = match serde_json::to_string(list) {
-        Ok(json) if !plain => format!("{EXACT}{json}"),
-        _ => list.join(","),
-    };
-    Value::from(text.as_str())
+    if plain {
+        return Value::from(list.join(",").as_str());
+    }
+    // A list of texts can be written as JSON.
+    Value::from(format!("{EXACT}{}", serde_json::to_string(list).unwrap_or_default()).as_str())
 }
 
 fn split(text: &str) -> Result<Vec<String>, serde_json::Error> {
@@ -240,6 +240,8 @@ impl Cursor {
     pub(crate) fn bytes(&mut self) -> Result<Vec<u8>, Error> {
         match self.next()? {
             Value::Bytes(bytes) => Ok(bytes),
+            Value::Uuid(id) => Ok(id.as_bytes().to_vec()),
+            Value::Hash(hash) => Ok(hash.as_bytes().to_vec()),
             Value::Null => Err(self.corrupt("null")),
             _ => Err(self.corrupt("not bytes")),
         }

@@ -1,6 +1,6 @@
 //! One author's batches, one after the other.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use photinus_model::{Uuid, message::State as MessageState};
@@ -15,7 +15,7 @@ use super::{
     seal::{self, Outbound},
     status::{self, Totals},
 };
-use crate::{aggregation, core::Core, messaging::Sealed};
+use crate::{aggregation, confirm, core::Core, messaging::Sealed};
 
 /// The state of one author's processor.
 pub(super) struct Processor {
@@ -96,7 +96,11 @@ async fn run(core: Arc<Core>, processor: Arc<Processor>) -> Result<(), serde_jso
     if let Some(outbound) = unfinished {
         flush(&core, &processor, outbound).await;
     }
+    let mut pinned: Option<confirm::Waiter> = None;
     loop {
+        if let Some(pinned) = pinned.take() {
+            gather(&core, &processor, &bounds, pinned).await;
+        }
         let next = tokio::select! {
             biased;
             () = core.tasks.stopping().cancelled() => return Ok(()),
@@ -111,6 +115,8 @@ async fn run(core: Arc<Core>, processor: Arc<Processor>) -> Result<(), serde_jso
             Ok(Work::Sealed(outbound)) => flush(&core, &processor, Arc::from(outbound)).await,
             Ok(Work::Messages(messages)) => {
                 if let Some(outbound) = sealed(&core, &processor, messages).await? {
+                    let last = outbound.batch.payload.messages.last().map(|message| message.header.id);
+                    pinned = last.and_then(|message| core.confirmations.register(message).ok());
                     flush(&core, &processor, Arc::new(outbound)).await;
                 }
             }
@@ -118,6 +124,19 @@ async fn run(core: Arc<Core>, processor: Arc<Processor>) -> Result<(), serde_jso
         }
     }
 }
+
+/// Lets the next batch fill while the ledger is busy with the one before, which costs as much as a large one: until that is
+/// decided, but not longer than a fast ledger takes, and not once the next one is full.
+async fn gather(core: &Core, processor: &Processor, bounds: &Bounds, pinned: confirm::Waiter) {
+    tokio::select! {
+        _ = pinned.verdict(GATHER) => {}
+        () = processor.queue.full(&processor.author, bounds) => {}
+        () = core.tasks.stopping().cancelled() => {}
+    }
+}
+
+/// Longest time for which messages wait for a batch before theirs to be decided.
+const GATHER: Duration = Duration::from_millis(20);
 
 /// Seals messages into a batch and stores it. `None` when none of them waits any more, or the namespace stops.
 async fn sealed(
@@ -128,7 +147,10 @@ async fn sealed(
     let mut backoff = core.tasks.backoff(core.options.retry);
     let mut outbound = seal::assemble(core, &processor.author, &messages);
     loop {
-        let error = match core.store.submit(seal::changes(core, &outbound)?).await {
+        let stored = core.store.submit(seal::changes(core, &outbound)?);
+        let (stored, published) = tokio::join!(stored, dispatch::publish_early(core, &outbound));
+        outbound.published = published;
+        let error = match stored {
             Ok(_) => return Ok(Some(outbound)),
             Err(store::Error::Conflict(_)) => match still_waiting(core, outbound.batch.id, &messages).await {
                 Ok(Waiting::Stored) => return Ok(Some(outbound)),

@@ -86,6 +86,20 @@ impl Queue {
         }
     }
 
+    /// Waits until waiting longer would not make the next batch bigger.
+    pub(super) async fn full(&self, author: &str, bounds: &Bounds) {
+        loop {
+            {
+                let inner = self.inner.lock();
+                let waiting = bounds.cut(author, inner.messages.iter().map(Arc::as_ref));
+                if waiting.closed || inner.behind || !inner.sealed.is_empty() {
+                    return;
+                }
+            }
+            self.arrived.notified().await;
+        }
+    }
+
     fn take(&self, author: &str, bounds: &Bounds) -> Option<Work> {
         let mut inner = self.inner.lock();
         if let Some(batch) = inner.sealed.pop_front() {

@@ -172,6 +172,7 @@ pub(crate) async fn rebuild(core: &Core, id: Uuid) -> Result<Outbound, Error> {
         upload: Uuid::nil(),
         pin: Uuid::nil(),
         blobs: Vec::new(),
+        published: None,
     })
 }
 

@@ -28,6 +28,17 @@ pub(crate) struct Outbound {
     pub(crate) pin: Uuid,
     /// Operations that upload its blobs first: data id and operation.
     pub(crate) blobs: Vec<(Uuid, Uuid)>,
+    /// Where the batch lies already, if it does.
+    pub(crate) published: Option<Published>,
+}
+
+/// A batch that shared storage has.
+#[derive(Clone, Debug)]
+pub(crate) struct Published {
+    /// Where.
+    pub(crate) reference: String,
+    /// Its size.
+    pub(crate) bytes: usize,
 }
 
 /// Input of the operation that uploads a batch.
@@ -88,7 +99,15 @@ pub(super) fn assemble(core: &Core, author: &str, messages: &[Arc<Sealed>]) -> O
             blobs.push((data.id, ids.next()));
         }
     }
-    Outbound { batch: Arc::new(batch), manifest: manifest_text, tx, upload: ids.next(), pin: ids.next(), blobs }
+    Outbound {
+        batch: Arc::new(batch),
+        manifest: manifest_text,
+        tx,
+        upload: ids.next(),
+        pin: ids.next(),
+        blobs,
+        published: None,
+    }
 }
 
 /// Everything that is written when a batch is sealed. Each message must still be `ready`.

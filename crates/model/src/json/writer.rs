@@ -8,9 +8,22 @@ use serde_json::ser::{Formatter, Serializer};
 /// Compact JSON with the five escapes inside strings.
 struct Escaping;
 
+/// Bytes with which something begins that may be escaped.
+const MARKED: [bool; 256] = {
+    let mut marked = [false; 256];
+    marked[b'<' as usize] = true;
+    marked[b'>' as usize] = true;
+    marked[b'&' as usize] = true;
+    marked[0xe2] = true;
+    marked
+};
+
 impl Formatter for Escaping {
     fn write_string_fragment<W: ?Sized + io::Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
         let bytes = fragment.as_bytes();
+        if !bytes.iter().any(|byte| MARKED[usize::from(*byte)]) {
+            return writer.write_all(bytes);
+        }
         let mut start = 0;
         for (at, byte) in bytes.iter().enumerate() {
             let (escape, length): (&[u8], _) = match byte {

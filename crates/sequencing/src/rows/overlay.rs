@@ -111,6 +111,10 @@ impl Rows {
             let below = entry.below;
             let bytes = entry.row.as_ref().map(Row::encode).transpose()?;
             entry.below = if bytes.is_some() { Below::Present } else { Below::Absent };
+            // What is gone need not be remembered where everything that is there is: a range would be searched through it.
+            if bytes.is_none() && self.known.covering(&key, self.clock).is_some() {
+                self.entries.remove(&key);
+            }
             if bytes.is_some() || below != Below::Absent {
                 changes.push((key, bytes));
             }

@@ -8,6 +8,7 @@
 
 mod apply;
 mod lookup;
+mod recent;
 mod records;
 mod view;
 mod wants;
@@ -20,6 +21,7 @@ use photinus_model::event::Event;
 #[cfg(test)]
 pub(crate) use lookup::ALL as LOOKUPS;
 pub(crate) use lookup::{Facts, Find, Lookup, Want};
+pub(crate) use recent::Recent;
 pub(crate) use wants::wants;
 pub(crate) use writes::{Update, Writes};
 
@@ -95,6 +97,11 @@ impl<'a> Group<'a> {
         self.writes.insert(&schema::NAMESPACES, ns, row);
         self.namespaces.insert(name.to_owned(), ns);
         ns
+    }
+
+    /// Everything to be written, the namespaces that the group brings, and what look-ups find once it is written.
+    pub(crate) fn into_parts(self) -> (Writes, HashMap<String, i64>, Facts) {
+        (self.writes, self.namespaces, self.facts)
     }
 
     /// What was found for the wants of the sets to come.

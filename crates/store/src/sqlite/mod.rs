@@ -14,6 +14,7 @@ use std::{
 
 use rusqlite::{
     Connection, OpenFlags, ToSql,
+    config::DbConfig,
     types::{ToSqlOutput, ValueRef},
 };
 use tempfile::TempDir;
@@ -93,6 +94,8 @@ fn connect(path: &Path, writes: bool, durable: bool) -> Result<Connection, Error
     let connection = Connection::open_with_flags(path, flags).map_err(describe)?;
     connection.busy_timeout(BUSY).map_err(describe)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    // Otherwise a statement is planned anew for each value that it is given.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(describe)?;
     // A checkpoint rewrites pages that were written to the log already: rare and large ones write fewer pages.
     let synchronous = if durable { "FULL" } else { "OFF" };
     let settings = if writes {

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rusqlite::Connection;
+use photinus_model::{Hash, Uuid};
+use rusqlite::{Connection, types::ValueRef};
 use tokio::sync::Semaphore;
 
 use super::{Guard, value};
 use crate::{
     error::Error,
     read::{Cost, Sql},
-    value::Row,
+    value::{Row, Value},
 };
 
 /// A few connections, each used by one query at a time.
@@ -74,7 +75,20 @@ fn query(connection: &Connection, sql: &Sql) -> rusqlite::Result<Vec<Row>> {
     let mut rows = statement.raw_query();
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        found.push((0..columns).map(|index| value(row.get_ref(index)?)).collect::<rusqlite::Result<Row>>()?);
+        found.push((0..columns).map(|index| compact(row.get_ref(index)?)).collect::<rusqlite::Result<Row>>()?);
     }
     Ok(found)
+}
+
+/// A value as it is read; bytes that are as long as a UUID or a hash need no memory of their own.
+fn compact(found: ValueRef<'_>) -> rusqlite::Result<Value> {
+    if let ValueRef::Blob(bytes) = found {
+        if let Ok(id) = Uuid::from_slice(bytes) {
+            return Ok(Value::Uuid(id));
+        }
+        if let Ok(hash) = <[u8; 32]>::try_from(bytes) {
+            return Ok(Value::Hash(Hash(hash)));
+        }
+    }
+    value(found)
 }
