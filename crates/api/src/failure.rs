@@ -39,8 +39,9 @@ impl Failure {
         Self::new(StatusCode::NOT_FOUND, "FF10436", format_args!("namespace '{name}' does not exist"))
     }
 
-    pub(crate) fn initializing(name: &str) -> Self {
-        let sentence = format_args!("namespace '{name}' is starting: repeat the request later");
+    pub(crate) fn initializing(name: &str, error: Option<&str>) -> Self {
+        let why = error.map(|error| format!("; the last attempt failed: {error}")).unwrap_or_default();
+        let sentence = format_args!("namespace '{name}' is starting: repeat the request later{why}");
         Self::new(StatusCode::PRECONDITION_FAILED, "FF10441", sentence)
     }
 

@@ -27,7 +27,7 @@ mod uri;
 mod ws;
 
 pub use crate::{
-    namespaces::{Namespaces, State},
+    namespaces::{Namespaces, Reset, ResetError, State},
     options::Options,
     server::{Addresses, Error, Handle, Server},
 };

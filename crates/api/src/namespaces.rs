@@ -1,7 +1,11 @@
 //! Which namespaces there are, and which of them run. Shared by whoever starts them and by those that serve them.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
 
+use futures::future::BoxFuture;
 use parking_lot::RwLock;
 use photinus_engine::Namespace;
 
@@ -13,8 +17,23 @@ pub struct Namespaces {
     inner: Arc<Inner>,
 }
 
+/// Makes the node what its configuration says now.
+pub type Reset = Arc<dyn Fn() -> BoxFuture<'static, Result<(), ResetError>> + Send + Sync>;
+
+/// Why the configuration was not read again.
+#[derive(Debug, thiserror::Error)]
+pub enum ResetError {
+    /// The node follows the file by itself.
+    #[error("the configuration is read again whenever its file changes (config.autoReload)")]
+    Automatic,
+    /// It cannot be used; the text says why. Nothing changed.
+    #[error("{0}")]
+    Unusable(String),
+}
+
 struct Inner {
     default: String,
+    reset: OnceLock<Reset>,
     states: RwLock<BTreeMap<String, State>>,
 }
 
@@ -36,7 +55,7 @@ impl Namespaces {
     /// An empty list. `default` names the namespace of requests that name none.
     #[must_use]
     pub fn new(default: impl Into<String>) -> Self {
-        Self { inner: Arc::new(Inner { default: default.into(), states: RwLock::default() }) }
+        Self { inner: Arc::new(Inner { default: default.into(), reset: OnceLock::new(), states: RwLock::default() }) }
     }
 
     /// Says where a namespace stands now.
@@ -61,11 +80,21 @@ impl Namespaces {
         self.inner.states.read().iter().map(|(name, state)| (name.clone(), state.clone())).collect()
     }
 
+    /// Says what `POST /spi/v1/reset` does. The first one counts.
+    pub fn on_reset(&self, reset: Reset) {
+        // A second owner would be a mistake of whoever wires the node, and harms nobody.
+        let _first = self.inner.reset.set(reset);
+    }
+
+    pub(crate) fn reset(&self) -> Option<Reset> {
+        self.inner.reset.get().cloned()
+    }
+
     /// A namespace that runs.
     pub(crate) fn running(&self, name: &str) -> Result<Namespace, Failure> {
         match self.inner.states.read().get(name) {
             Some(State::Running(namespace)) => Ok(namespace.clone()),
-            Some(State::Initializing { .. }) => Err(Failure::initializing(name)),
+            Some(State::Initializing { error, .. }) => Err(Failure::initializing(name, error.as_deref())),
             None => Err(Failure::no_namespace(name)),
         }
     }

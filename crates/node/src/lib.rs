@@ -7,10 +7,12 @@
 mod address;
 pub mod config;
 mod error;
+mod keeper;
 pub mod logging;
 mod namespace;
 mod node;
 mod parts;
+mod reload;
 pub mod signal;
 
 pub use error::Error;

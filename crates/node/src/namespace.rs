@@ -3,21 +3,20 @@
 use std::sync::Arc;
 
 use photinus_api::{Namespaces, State};
-use photinus_engine::{
-    Options, Ports,
-    options::{Plugins, Retry},
-};
+use photinus_engine::{Options, Ports, options::Plugins};
 use photinus_ports::{clock::Clock, ids};
 use photinus_store::Store;
 use photinus_webhooks::Webhooks;
+use tokio::sync::Mutex;
 
 use crate::{
+    Error,
     config::{Config, Namespace},
-    parts::Chosen,
+    parts::{Chosen, Parts, webhooks},
 };
 
 /// What the engine is told of a namespace. What the configuration leaves open has the engine's own defaults.
-pub(crate) fn options(config: &Config, namespace: &Namespace) -> Options {
+fn options(config: &Config, namespace: &Namespace) -> Options {
     let multiparty = &namespace.multiparty;
     let tuning = &config.tuning;
     let database = config.plugins.database.iter().find(|plugin| plugin.name == namespace.database);
@@ -49,7 +48,7 @@ pub(crate) fn options(config: &Config, namespace: &Namespace) -> Options {
 }
 
 /// The outside world of a namespace.
-pub(crate) fn ports(chosen: &Chosen, webhooks: Option<Arc<Webhooks>>, clock: &Arc<dyn Clock>) -> Ports {
+fn ports(chosen: &Chosen, webhooks: Option<Arc<Webhooks>>, clock: &Arc<dyn Clock>) -> Ports {
     Ports {
         blockchain: chosen.ledger.clone(),
         storage: Arc::new(chosen.shared.clone()),
@@ -61,31 +60,83 @@ pub(crate) fn ports(chosen: &Chosen, webhooks: Option<Arc<Webhooks>>, clock: &Ar
     }
 }
 
-/// How a namespace that does not run yet is shown.
-pub(crate) fn record(options: &Options, clock: &Arc<dyn Clock>) -> photinus_model::namespace::Namespace {
-    photinus_model::namespace::Namespace {
-        name: options.name.clone(),
-        network_name: options.network_namespace.clone(),
-        description: options.description.clone(),
-        created: clock.now(),
+/// A namespace whose parts are there.
+pub(crate) struct Ready {
+    options: Options,
+    ports: Ports,
+    store: Store,
+}
+
+impl Ready {
+    pub(crate) fn name(&self) -> &str {
+        &self.options.name
     }
 }
 
-/// Starts a namespace, and tries again until it runs: a ledger may come up later than its node. Tells the list how it stands.
-pub(crate) async fn start(options: Options, ports: Ports, store: Store, retry: Retry, namespaces: &Namespaces) {
-    let record = record(&options, &ports.clock);
+/// Makes the parts of a namespace, as far as they are not there.
+pub(crate) async fn prepare(
+    config: &Config,
+    namespace: &Namespace,
+    parts: &mut Parts,
+    clock: &Arc<dyn Clock>,
+) -> Result<Ready, Error> {
+    let chosen = parts.choose(config, namespace, clock).await?;
+    let webhooks = webhooks::start(config, namespace).await?;
+    let ports = ports(&chosen, webhooks, clock);
+    Ok(Ready { options: options(config, namespace), ports, store: chosen.store })
+}
+
+/// How a namespace that does not run yet is shown.
+pub(crate) fn initializing(
+    config: &Config,
+    namespace: &Namespace,
+    clock: &Arc<dyn Clock>,
+    error: Option<String>,
+) -> State {
+    let options = options(config, namespace);
+    let record = photinus_model::namespace::Namespace {
+        name: options.name,
+        network_name: options.network_namespace,
+        description: options.description,
+        created: clock.now(),
+    };
+    State::Initializing { record, error }
+}
+
+/// Starts a namespace, and tries again until it runs: a database or a ledger may come up later than its node. Tells the list how
+/// it stands.
+pub(crate) async fn keep_starting(
+    config: &Config,
+    namespace: &Namespace,
+    mut ready: Option<Ready>,
+    parts: &Mutex<Parts>,
+    clock: &Arc<dyn Clock>,
+    namespaces: &Namespaces,
+) {
+    let (name, retry) = (&namespace.name, config.tuning.start_retry);
     let mut wait = retry.initial;
     loop {
-        match photinus_engine::Namespace::start(options.clone(), ports.clone(), store.clone()).await {
-            Ok(namespace) => {
-                tracing::info!(namespace = options.name, "started");
-                namespaces.set(&options.name, State::Running(namespace));
+        let made = match ready.take() {
+            Some(made) => Ok(made),
+            None => {
+                prepare(config, namespace, &mut *parts.lock().await, clock).await.map_err(|error| error.to_string())
+            }
+        };
+        let started = match made {
+            Ok(Ready { options, ports, store }) => {
+                photinus_engine::Namespace::start(options, ports, store).await.map_err(|error| error.to_string())
+            }
+            Err(error) => Err(error),
+        };
+        match started {
+            Ok(started) => {
+                tracing::info!(namespace = name, "started");
+                namespaces.set(name, State::Running(started));
                 return;
             }
             Err(error) => {
-                tracing::warn!(namespace = options.name, %error, ?wait, "cannot start yet");
-                let state = State::Initializing { record: record.clone(), error: Some(error.to_string()) };
-                namespaces.set(&options.name, state);
+                tracing::warn!(namespace = name, error, ?wait, "cannot start yet");
+                namespaces.set(name, initializing(config, namespace, clock, Some(error)));
             }
         }
         tokio::time::sleep(wait).await;

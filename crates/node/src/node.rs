@@ -1,27 +1,19 @@
 //! A running node: its parts, its namespaces, and the listeners through which they are reached.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
-use futures::future::join_all;
-use photinus_api::{Namespaces, Server, State};
-use photinus_ports::clock::{self, Clock};
+use photinus_api::{Namespaces, ResetError, Server};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{
-    Error,
-    config::Config,
-    namespace,
-    parts::{Parts, webhooks},
-};
+use crate::{Error, config::Config, keeper::Keeper, reload};
 
 /// A running node.
 pub struct Node {
     server: photinus_api::Handle,
-    namespaces: Namespaces,
-    /// Namespaces that do not run yet.
-    starting: TaskTracker,
+    keeper: Arc<Keeper>,
+    /// What follows the configuration's file.
+    followers: TaskTracker,
     stop: CancellationToken,
-    parts: Parts,
 }
 
 impl Node {
@@ -29,54 +21,47 @@ impl Node {
     /// could be reached, and is tried again until then.
     ///
     /// # Errors
-    /// When a part cannot be used at all, such as a port that is taken. Nothing runs then.
+    /// When no namespace has parts that can be used, or a port of a listener is taken. Nothing runs then.
     pub async fn start(config: Config) -> Result<Self, Error> {
-        let mut parts = Parts::default();
-        match Self::assemble(&config, &mut parts).await {
-            Ok((server, namespaces, starting, stop)) => Ok(Self { server, namespaces, starting, stop, parts }),
-            Err(error) => {
-                parts.stop().await;
-                Err(error)
-            }
-        }
+        Self::start_with(config, None).await
     }
 
-    async fn assemble(
-        config: &Config,
-        parts: &mut Parts,
-    ) -> Result<(photinus_api::Handle, Namespaces, TaskTracker, CancellationToken), Error> {
-        let clock: Arc<dyn Clock> = Arc::new(clock::System);
-        let namespaces = Namespaces::new(&config.default_namespace);
-        let mut waiting = Vec::with_capacity(config.namespaces.len());
-        for configured in &config.namespaces {
-            let chosen = parts.choose(config, configured, &clock).await?;
-            let options = namespace::options(config, configured);
-            namespaces.set(
-                &configured.name,
-                State::Initializing { record: namespace::record(&options, &clock), error: None },
-            );
-            let webhooks = webhooks::start(config, configured).await?;
-            waiting.push((options, namespace::ports(&chosen, webhooks, &clock), chosen.store));
+    /// As [`Node::start`], and reads the file again when it is asked to, or whenever the file changes if the configuration
+    /// says so.
+    ///
+    /// # Errors
+    /// As [`Node::start`].
+    pub async fn start_from(config: Config, file: PathBuf) -> Result<Self, Error> {
+        Self::start_with(config, Some(file)).await
+    }
+
+    async fn start_with(config: Config, file: Option<PathBuf>) -> Result<Self, Error> {
+        let (api, auto_reload) = (config.api.clone(), config.auto_reload);
+        let (keeper, ready) = Keeper::new(config).await?;
+        let keeper = Arc::new(keeper);
+        if let Some(file) = file.clone() {
+            allow_reset(&keeper, file, auto_reload);
         }
-        let server = Server::start(config.api.clone(), namespaces.clone()).await.map_err(Error::Api)?;
-        let (starting, stop) = (TaskTracker::new(), CancellationToken::new());
-        for (options, ports, store) in waiting {
-            let (namespaces, stop, retry) = (namespaces.clone(), stop.clone(), config.tuning.start_retry);
-            starting.spawn(async move {
-                tokio::select! {
-                    () = namespace::start(options, ports, store, retry, &namespaces) => {}
-                    () = stop.cancelled() => {}
-                }
-            });
+        let server = match Server::start(api, keeper.namespaces().clone()).await {
+            Ok(server) => server,
+            Err(error) => {
+                keeper.stop().await;
+                return Err(Error::Api(error));
+            }
+        };
+        keeper.run(ready).await;
+        let (followers, stop) = (TaskTracker::new(), CancellationToken::new());
+        if let Some(file) = file.filter(|_| auto_reload) {
+            followers.spawn(reload::follow(Arc::clone(&keeper), file, stop.clone()));
         }
-        starting.close();
-        Ok((server, namespaces, starting, stop))
+        followers.close();
+        Ok(Self { server, keeper, followers, stop })
     }
 
     /// The namespaces, and whether they run.
     #[must_use]
     pub fn namespaces(&self) -> &Namespaces {
-        &self.namespaces
+        self.keeper.namespaces()
     }
 
     /// Where the listeners are.
@@ -87,18 +72,24 @@ impl Node {
 
     /// Stops in order: first nothing more is accepted, then namespaces finish their step, then the parts go.
     pub async fn stop(self) {
-        self.server.stop().await;
         self.stop.cancel();
-        self.starting.wait().await;
-        let running = self.namespaces.all().into_iter().filter_map(|(name, state)| match state {
-            State::Running(namespace) => Some((name, namespace)),
-            State::Initializing { .. } => None,
-        });
-        join_all(running.map(|(name, namespace)| async move {
-            namespace.stop().await;
-            tracing::info!(namespace = name, "stopped");
-        }))
-        .await;
-        self.parts.stop().await;
+        self.server.stop().await;
+        self.followers.wait().await;
+        self.keeper.stop().await;
     }
+}
+
+/// Lets `POST /spi/v1/reset` read the file again.
+fn allow_reset(keeper: &Arc<Keeper>, file: PathBuf, auto_reload: bool) {
+    let owner = Arc::downgrade(keeper);
+    keeper.namespaces().on_reset(Arc::new(move || {
+        let (owner, file) = (owner.clone(), file.clone());
+        Box::pin(async move {
+            if auto_reload {
+                return Err(ResetError::Automatic);
+            }
+            let Some(keeper) = owner.upgrade() else { return Ok(()) };
+            reload::now(&keeper, &file).await.map_err(ResetError::Unusable)
+        })
+    }));
 }

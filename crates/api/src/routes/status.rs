@@ -1,11 +1,12 @@
 //! `/status` and `/namespaces`.
 
+use http::StatusCode;
 use serde::Serialize;
 
 use crate::{
     failure::Failure,
-    namespaces::State,
-    reply::{Answer, ok},
+    namespaces::{ResetError, State},
+    reply::{self, Answer, ok},
     request::Request,
     route::{Parameter, Route},
 };
@@ -32,6 +33,7 @@ pub(super) static ROUTES: &[Route] = &[
 pub(super) static SPI: &[Route] = &[
     Route::get("namespaces", "spiGetNamespaces", |r| Box::pin(namespaces(r))).of_node().with(INITIALIZING),
     Route::get("namespaces/{ns}", "spiGetNamespace", |r| Box::pin(namespace(r))).of_node(),
+    Route::post("reset", "spiPostReset", |r| Box::pin(reset(r))).of_node().status(204),
 ];
 
 /// A namespace, and why it does not run if it does not.
@@ -69,8 +71,23 @@ async fn namespace(request: Request) -> Answer {
     let found = request.shared.namespaces.all().into_iter().find(|(name, _)| name == wanted);
     match found {
         Some((_, State::Running(namespace))) => ok(&namespace.status().await?.namespace),
-        Some((_, State::Initializing { record, .. })) => ok(&record),
+        Some((_, State::Initializing { record, error })) => {
+            ok(&Listed { record, initializing: Some(true), initialization_error: error })
+        }
         None => Err(Failure::no_namespace(wanted)),
+    }
+}
+
+/// Reads the configuration again. Answers when what changed is stopped; what is new shows in the list when it runs.
+async fn reset(request: Request) -> Answer {
+    let conflict = |why: &dyn std::fmt::Display| Failure::new(StatusCode::CONFLICT, "FF10438", why);
+    let Some(reset) = request.shared.namespaces.reset() else {
+        return Err(conflict(&"this node was not started from a configuration file: restart it"));
+    };
+    match reset().await {
+        Ok(()) => reply::empty(),
+        Err(error @ ResetError::Automatic) => Err(conflict(&error)),
+        Err(error @ ResetError::Unusable(_)) => Err(Failure::bad("FF00101", error)),
     }
 }
 

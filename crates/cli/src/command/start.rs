@@ -37,7 +37,7 @@ fn load(file: &Path) -> Result<Loaded, Error> {
 async fn from_file(file: &Path, stop: &mut Stop) -> Result<(), Error> {
     let loaded = load(file)?;
     let node = tokio::select! {
-        node = Node::start(loaded.config) => node?,
+        node = Node::start_from(loaded.config, file.to_owned()) => node?,
         _ = stop.requested() => return Err(Error::Interrupted),
     };
     let signal = stop.requested().await;

@@ -4,7 +4,7 @@
 //! unknown ones are refused with the nearest known key. Photinus's adapters are plug-in types of their own in the same
 //! format: `evm` (blockchain), `https` (data exchange), `embedded` (shared storage).
 //!
-//! Deliberately absent: searching for a file in well-known places, and reloading when the file changes.
+//! Deliberately absent: searching for a file in well-known places.
 
 mod catalogue;
 mod check;
@@ -44,6 +44,8 @@ pub struct Config {
     pub log: Log,
     /// The listeners, and the limits of requests.
     pub api: photinus_api::Options,
+    /// Whether the file is followed and changes take effect at once.
+    pub auto_reload: bool,
     /// The adapters that namespaces choose from.
     pub plugins: Plugins,
     /// Name of the namespace that requests without one mean.
@@ -129,6 +131,7 @@ fn read(root: &Section<'_>) -> Config {
     }
     Config {
         log: log::read(&root.section("log")),
+        auto_reload: root.section("config").flag("autoReload", false),
         api: listener::read(root),
         plugins: plugins.plugins,
         default_namespace,

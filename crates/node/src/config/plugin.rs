@@ -1,6 +1,11 @@
 //! `plugins.*[]`: which adapters there are, by name.
 
-use std::{collections::HashSet, fmt, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt,
+    path::PathBuf,
+    time::Duration,
+};
 
 use super::{catalogue::EVM, section::Section};
 
@@ -15,6 +20,25 @@ pub struct Plugins {
     pub data_exchange: Vec<DataExchange>,
     /// Shared storages.
     pub shared_storage: Vec<SharedStorage>,
+    /// What the file says of each, by name, so that a change is noticed.
+    texts: Texts,
+}
+
+/// What a file says of each plug-in. It may hold passwords.
+#[derive(Clone, Default)]
+struct Texts(BTreeMap<String, String>);
+
+impl fmt::Debug for Texts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl Plugins {
+    /// What the file says of a plug-in. Two texts are equal if nothing changed.
+    pub(crate) fn text(&self, name: &str) -> &str {
+        self.texts.0.get(name).map_or("", String::as_str)
+    }
 }
 
 /// A ledger, of type `evm`: JSON-RPC to an Ethereum node, without a connector in between.
@@ -167,7 +191,8 @@ impl Read {
 }
 
 pub(super) fn read(section: &Section<'_>) -> Read {
-    let plugins = Plugins {
+    let mut plugins = Plugins {
+        texts: Texts::default(),
         blockchain: section.list("blockchain").iter().filter_map(blockchain).collect(),
         database: section.list("database").iter().filter_map(database).collect(),
         data_exchange: section.list("dataexchange").iter().filter_map(data_exchange).collect(),
@@ -185,6 +210,7 @@ pub(super) fn read(section: &Section<'_>) -> Read {
                     format!("is '{name}', as that of another plug-in; names are unique across categories"),
                 );
             }
+            plugins.texts.0.insert(name.clone(), plugin.to_text());
             names.push(name);
         }
         named.push((category, names));

@@ -163,6 +163,11 @@ impl<'a> Section<'a> {
 }
 
 impl Section<'_> {
+    /// The section as a text, equal for equal sections.
+    pub(crate) fn to_text(&self) -> String {
+        self.node.map(|node| node.to_json().to_string()).unwrap_or_default()
+    }
+
     /// The section as a type of a plug-in, whose keys `blocks` spells.
     pub(crate) fn typed<T: DeserializeOwned>(&self, blocks: &[&[Key]]) -> Option<T> {
         let json = self.node.map_or_else(|| Json::Object(Map::new()), |node| spelled(blocks, node));

@@ -8,7 +8,10 @@ mod ledger;
 mod storage;
 pub(crate) mod webhooks;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use photinus_ethereum::Ethereum;
 use photinus_ports::clock::Clock;
@@ -149,6 +152,17 @@ impl Parts {
         let parts = (stored.shared.handle.clone(), stored.blobs.clone());
         self.storages.insert(plugin.name.clone(), stored);
         Ok(parts)
+    }
+
+    /// Stops what is not among these names, in the order of [`Parts::stop`].
+    pub(crate) async fn keep_only(&mut self, used: &HashSet<String>) {
+        let unused = Self {
+            storages: self.storages.extract_if(|name, _| !used.contains(name)).collect(),
+            exchanges: self.exchanges.extract_if(|name, _| !used.contains(name)).collect(),
+            ledgers: self.ledgers.extract_if(|name, _| !used.contains(name)).collect(),
+            stores: self.stores.extract_if(|name, _| !used.contains(name)).collect(),
+        };
+        unused.stop().await;
     }
 
     /// Stops everything: first what serves peers, then the connections to them, then the ledgers, then the databases.

@@ -4,3 +4,4 @@
 mod contracts;
 mod members;
 mod network;
+mod reload;

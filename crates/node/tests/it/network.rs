@@ -87,12 +87,26 @@ pub(crate) async fn start(settings: &Value) -> Node {
     Node::start(loaded.config).await.unwrap()
 }
 
+/// A node that can read its file again.
+pub(crate) async fn start_from(file: &Path) -> Node {
+    let loaded = config::load(file).unwrap_or_else(|error| panic!("{error}"));
+    Node::start_from(loaded.config, file.to_owned()).await.unwrap()
+}
+
 /// The namespace of a node, once it runs.
 pub(crate) async fn running(node: &Node) -> Namespace {
+    running_as(node, "default").await
+}
+
+/// The namespace of a node with this name, once it runs.
+pub(crate) async fn running_as(node: &Node, wanted: &str) -> Namespace {
     let waiting = async {
         loop {
-            if let Some((_, State::Running(namespace))) = node.namespaces().all().into_iter().next() {
-                return namespace;
+            for (name, state) in node.namespaces().all() {
+                match state {
+                    State::Running(namespace) if name == wanted => return namespace,
+                    _ => {}
+                }
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -102,10 +116,10 @@ pub(crate) async fn running(node: &Node) -> Namespace {
 
 /// Waits until a member has seen the end of this many messages; type, topic and message of each such event in order.
 pub(crate) async fn message_events(namespace: &Namespace, count: usize) -> Vec<(String, String, String)> {
-    let mut feed = namespace.store().feed("default");
+    let mut feed = namespace.store().feed(namespace.name());
     let waiting = async {
         loop {
-            let events: Vec<Event> = namespace.store().read("default").events_after(-1, 10_000).await.unwrap();
+            let events: Vec<Event> = namespace.store().read(namespace.name()).events_after(-1, 10_000).await.unwrap();
             let seen: Vec<_> = events
                 .iter()
                 .map(|event| serde_json::to_value(event).unwrap())

@@ -47,7 +47,7 @@ pub(crate) const ROOT: &[&[Key]] = &[&[
     Key("blobreceiver", Section(&[&[Key("retry", Section(&[IGNORED_RETRY])), Key("worker", Section(&[WORKER]))]])),
     Key("broadcast", Section(&[&[Key("batch", Section(&[BROADCAST_BATCH]))]])),
     Key("cache", Section(&[CACHE])),
-    Key("config", Section(&[&[Key("autoReload", Ignored)]])),
+    Key("config", Section(&[&[Key("autoReload", Used)]])),
     Key("cors", Section(&[CORS])),
     Key("debug", Section(&[SERVER])),
     Key(
