@@ -52,6 +52,8 @@ enum End {
     Refused(Error),
     /// A subscription cannot be served any more: the client starts anew.
     Broken,
+    /// A namespace that it started something in stops.
+    Ended(String),
     /// The server stops.
     Stopping,
 }
@@ -69,6 +71,10 @@ struct Reader<'a> {
     state: &'a State,
     deliveries: mpsc::Sender<Delivery>,
     closed: CancellationToken,
+    /// Told the name of a namespace that stops.
+    ended: mpsc::Sender<String>,
+    /// Namespaces that something was started in.
+    watched: HashSet<String>,
     /// Durable subscriptions that were started, by namespace and name: a second start delivers nothing twice.
     durable: HashSet<(String, String)>,
 }
@@ -82,8 +88,16 @@ impl Socket {
         let _closing = closed.clone().drop_guard();
         let (mut sink, mut stream) = websocket.split();
         let start = self.start.take();
-        let mut reader =
-            Reader { socket: &self, state: &state, deliveries, closed: closed.clone(), durable: HashSet::new() };
+        let (ended, mut end_of) = mpsc::channel(1);
+        let mut reader = Reader {
+            socket: &self,
+            state: &state,
+            deliveries,
+            closed: closed.clone(),
+            ended,
+            watched: HashSet::new(),
+            durable: HashSet::new(),
+        };
         if let Some(start) = start
             && let Err(error) = reader.start(&start, Origin::Query).await
             && !tell(&mut sink, &error.to_string()).await
@@ -93,6 +107,7 @@ impl Socket {
         let end = tokio::select! {
             end = reader.read(&mut stream) => end,
             end = write(&state, queue, &mut sink) => end,
+            Some(namespace) = end_of.recv() => End::Ended(namespace),
             () = closed.cancelled() => End::Broken,
             () = self.stopping.cancelled() => End::Stopping,
         };
@@ -103,12 +118,13 @@ impl Socket {
                 End::Gone => return,
                 End::Refused(error) => {
                     tell(&mut sink, &error.in_frame()).await;
-                    (close_code::PROTOCOL, "protocol error")
+                    (close_code::PROTOCOL, Utf8Bytes::from_static("protocol error"))
                 }
-                End::Broken => (close_code::ERROR, "a subscription broke off: start again"),
-                End::Stopping => (close_code::AWAY, "the server stops"),
+                End::Broken => (close_code::ERROR, Utf8Bytes::from_static("a subscription broke off: start again")),
+                End::Ended(name) => (close_code::RESTART, format!("namespace '{name}' stops: start again").into()),
+                End::Stopping => (close_code::AWAY, Utf8Bytes::from_static("the server stops")),
             };
-            let close = Message::Close(Some(CloseFrame { code, reason: Utf8Bytes::from_static(reason) }));
+            let close = Message::Close(Some(CloseFrame { code, reason }));
             if sink.send(close).await.is_ok() {
                 // What the client still sends is read, or its system might throw the last frames away.
                 while let Some(Ok(_)) = stream.next().await {}
@@ -154,6 +170,17 @@ impl Reader<'_> {
         let name = self.state.protocol.lock().start(start, origin, |name| standing(namespaces, name))?;
         let namespace = namespaces.running(&name).map_err(|_| Error::NotAvailable(name.clone()))?;
         let (deliveries, closed) = (self.deliveries.clone(), self.closed.clone());
+        if self.watched.insert(name.clone()) {
+            let (stopping, closed) = (namespace.stopping().clone(), closed.clone());
+            let (ended, name) = (self.ended.clone(), name.clone());
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = closed.cancelled() => {}
+                    // Whoever hears of another namespace closes too.
+                    () = stopping.cancelled() => drop(ended.try_send(name)),
+                }
+            });
+        }
         let now = photinus_ports::clock::System.now();
         if start.ephemeral {
             namespace.attach_ephemeral(&start.filter, start.options.clone(), deliveries, closed).await?;

@@ -9,6 +9,9 @@
     reason = "a test fails by panicking and says where"
 )]
 
+mod batches;
+mod crowd;
+
 use std::{collections::HashMap, time::Duration};
 
 use futures::{SinkExt, StreamExt};

@@ -10,6 +10,7 @@ pub use contracts::{ActiveContract, ContractInfo, Contracts};
 pub(crate) use multiparty::{Multiparty, Turn};
 use photinus_ports::blockchain;
 use photinus_store::Store;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     aggregation, batching, confirm,
@@ -132,6 +133,12 @@ impl Namespace {
         if tokio::time::timeout(DETACH, detach).await.is_err() {
             tracing::warn!(namespace = core.name(), "the ledger's adapter does not let go");
         }
+    }
+
+    /// Cancelled when the namespace begins to stop; nothing is delivered from then on.
+    #[must_use]
+    pub fn stopping(&self) -> &CancellationToken {
+        self.core.tasks.stopping()
     }
 
     /// Local name.
