@@ -6,9 +6,19 @@ use crate::{chain::packages, members::Members};
 
 #[test]
 fn the_firefly_sdk_works_unchanged() {
+    check("sdk-check.mjs");
+}
+
+#[test]
+fn its_subscriptions_sockets_and_webhooks_do_too() {
+    check("sdk-events.mjs");
+}
+
+/// Runs a script of checks.
+fn check(script: &str) {
     let members = Members::up(2, &[]);
     let output = Command::new("node")
-        .arg("sdk-check.mjs")
+        .arg(script)
         .args(&members.urls)
         .current_dir(packages())
         .output()
