@@ -1,6 +1,6 @@
 //! What clients and the server say to each other: text frames of one JSON document each, and the start in a query.
 
-use photinus_engine::events::Delivery;
+use photinus_engine::events::{Delivered, Delivery};
 use photinus_model::{
     Duration, Uuid,
     subscription::{Filter, Options, Ref},
@@ -65,8 +65,43 @@ impl Named {
     }
 }
 
+/// An acknowledgement as most clients write it, letter by letter. Anything else is read with patience.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlainAck {
+    #[serde(rename = "type")]
+    kind: PlainType,
+    id: Uuid,
+    subscription: Option<PlainRef>,
+}
+
+#[derive(Deserialize)]
+enum PlainType {
+    #[serde(rename = "ack")]
+    Ack,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlainRef {
+    id: Option<Uuid>,
+    #[serde(default)]
+    namespace: String,
+    #[serde(default)]
+    name: String,
+}
+
+fn plain_ack(text: &[u8]) -> Option<Ack> {
+    let PlainAck { kind: PlainType::Ack, id, subscription } = serde_json::from_slice(text).ok()?;
+    let subscription = subscription.map(|PlainRef { id, namespace, name }| Named { id, namespace, name });
+    Some(Ack { id: Some(id), subscription })
+}
+
 /// Reads a client's frame.
 pub(super) fn read(text: &[u8]) -> Result<Client, Error> {
+    if let Some(ack) = plain_ack(text) {
+        return Ok(Client::Ack(ack));
+    }
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Head {
@@ -133,23 +168,17 @@ fn forgive(options: &mut Options) {
 
 /// The frame of a delivery.
 pub(super) fn delivery(delivery: &Delivery) -> Result<String, serde_json::Error> {
-    #[derive(Serialize)]
-    struct Batch<'a> {
-        #[serde(rename = "type")]
-        kind: &'static str,
-        id: Uuid,
-        subscription: &'a Ref,
-        events: &'a [photinus_engine::events::Delivered],
-    }
-    match (delivery.batch, delivery.events.as_slice()) {
-        (None, [event]) => line(event),
-        (id, events) => line(&Batch {
-            kind: "event_batch",
-            id: id.unwrap_or_default(),
-            subscription: &delivery.subscription,
-            events,
-        }),
-    }
+    let mut text = match (delivery.batch, delivery.events.as_slice()) {
+        (None, [event]) => event.text()?,
+        (id, events) => {
+            let events: Result<Vec<String>, _> = events.iter().map(Delivered::text).collect();
+            let subscription = photinus_model::json::to_text(&*delivery.subscription)?;
+            let (id, events) = (id.unwrap_or_default(), events?.join(","));
+            format!(r#"{{"type":"event_batch","id":"{id}","subscription":{subscription},"events":[{events}]}}"#)
+        }
+    };
+    text.push('\n');
+    Ok(text)
 }
 
 /// The frame that tells of a mistake.

@@ -1,6 +1,9 @@
 //! The rules of one socket: what was started on it, what is in flight, and which acknowledgements fit. Pure.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use photinus_engine::events::{self, Acknowledger, Delivery};
 use photinus_model::{Uuid, subscription::Ref};
@@ -90,7 +93,7 @@ pub(super) struct Protocol {
 struct Sent {
     event: Uuid,
     sequence: i64,
-    subscription: Ref,
+    subscription: Arc<Ref>,
     acknowledger: Acknowledger,
 }
 
@@ -177,7 +180,8 @@ impl Protocol {
         }
         for one in &delivery.events {
             let (event, sequence) = (one.event.event.id, one.event.event.sequence);
-            let sent = Sent { event, sequence, subscription: subscription.clone(), acknowledger: acknowledger.clone() };
+            let sent =
+                Sent { event, sequence, subscription: Arc::clone(subscription), acknowledger: acknowledger.clone() };
             self.in_flight.insert(self.next, sent);
             self.by_event.entry(event).or_default().push(self.next);
             self.next += 1;

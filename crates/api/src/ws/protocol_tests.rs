@@ -30,8 +30,8 @@ fn event(sequence: i64) -> Enriched {
 /// A delivery of events by their sequences, which are their ids too, and where their acknowledgements arrive.
 fn delivery(of: &Ref, run: u64, batch: Option<u128>, sequences: &[i64]) -> (Delivery, UnboundedReceiver<i64>) {
     let (acks, acknowledged) = unbounded_channel();
-    let events = sequences.iter().map(|at| Delivered { event: event(*at), subscription: of.clone() }).collect();
-    (Delivery::new(of.clone(), events, batch.map(Uuid::from_u128), run, acks), acknowledged)
+    let events = sequences.iter().map(|at| Delivered::new(event(*at), of.clone())).collect();
+    (Delivery::new(Arc::new(of.clone()), events, batch.map(Uuid::from_u128), run, acks), acknowledged)
 }
 
 fn running(_: &str) -> Standing {

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Error,
+    balance::{attend, is_balanced},
     dispatch::{Delivery, Pace, Run},
     filter::Compiled,
     position::resolve,
@@ -65,7 +66,7 @@ impl Namespace {
             let stopping = core.tasks.stopping().clone();
             let run = Run {
                 core: &core,
-                subscription: named,
+                subscription: Arc::new(named),
                 filter: &filter,
                 pace: Pace::new(&options),
                 connection: &connection,
@@ -83,7 +84,7 @@ impl Namespace {
 }
 
 /// Serves a durable subscription whenever it is this connection's turn, until `over`.
-async fn durable(core: &Core, name: &str, connection: &mpsc::Sender<Delivery>, over: &CancellationToken) {
+async fn durable(core: &Arc<Core>, name: &str, connection: &mpsc::Sender<Delivery>, over: &CancellationToken) {
     let mut changes = core.events.registry.changes();
     let mut backoff = core.tasks.backoff(core.options.retry);
     while !over.is_cancelled() {
@@ -96,6 +97,13 @@ async fn durable(core: &Core, name: &str, connection: &mpsc::Sender<Delivery>, o
             }
             continue;
         };
+        if is_balanced(&active.subscription.options).unwrap_or_default() {
+            attend(core, &active, connection, over).await;
+            if connection.is_closed() {
+                return;
+            }
+            continue;
+        }
         let turn = tokio::select! {
             biased;
             () = over.cancelled() => return,
@@ -133,7 +141,7 @@ pub(super) async fn serve(
     };
     let run = Run {
         core,
-        subscription: active.reference(core.name()),
+        subscription: Arc::new(active.reference(core.name())),
         filter: &active.filter,
         pace: Pace::new(&subscription.options),
         connection,

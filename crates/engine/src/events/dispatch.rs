@@ -14,7 +14,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    enrich::{Delivered, Enriched, enrich},
+    balance::{SHARED_AHEAD, is_balanced},
+    enrich::{Delivered, Shared},
     filter::Compiled,
     registry::Active,
     window::Window,
@@ -28,7 +29,7 @@ const PAGE: usize = 200;
 #[derive(Clone, Debug)]
 pub struct Delivery {
     /// The subscription.
-    pub subscription: subscription::Ref,
+    pub subscription: Arc<subscription::Ref>,
     /// The events: one, or those of a batch.
     pub events: Vec<Delivered>,
     /// Id of the batch, when the subscription asks for batches.
@@ -42,7 +43,7 @@ impl Delivery {
     /// A delivery of a run that takes acknowledgements from `acks`.
     #[must_use]
     pub fn new(
-        subscription: subscription::Ref,
+        subscription: Arc<subscription::Ref>,
         events: Vec<Delivered>,
         batch: Option<Uuid>,
         run: u64,
@@ -95,7 +96,11 @@ impl Pace {
         let timeout = options.batch_timeout.as_ref().and_then(|text| text.parse::<photinus_model::Duration>().ok());
         match options.batch {
             Some(true) => Self { size: ahead.max(1), batch: Some(timeout.map_or(Duration::ZERO, |timeout| timeout.0)) },
-            _ => Self { size: ahead.saturating_add(1), batch: None },
+            _ => {
+                // Whoever shares a subscription has a window of its own.
+                let windows = if is_balanced(options).unwrap_or_default() { SHARED_AHEAD } else { 1 };
+                Self { size: ahead.saturating_add(1).saturating_mul(windows), batch: None }
+            }
         }
     }
 }
@@ -103,7 +108,7 @@ impl Pace {
 /// One run of delivery.
 pub(super) struct Run<'a> {
     pub(super) core: &'a Core,
-    pub(super) subscription: subscription::Ref,
+    pub(super) subscription: Arc<subscription::Ref>,
     pub(super) filter: &'a Compiled,
     pub(super) pace: Pace,
     /// Where the connection takes deliveries. Full, it makes this run wait, and nobody else.
@@ -140,7 +145,7 @@ impl Run<'_> {
         let run = RUNS.fetch_add(1, Ordering::Relaxed);
         let source = &self.core.events.source;
         let mut newest = source.changes();
-        let mut ready: VecDeque<Enriched> = VecDeque::new();
+        let mut ready: VecDeque<Arc<Shared>> = VecDeque::new();
         let mut read_to = window.offset();
         loop {
             newest.borrow_and_update();
@@ -149,11 +154,10 @@ impl Run<'_> {
                     self.fill(read_to, timeout).await?;
                 }
                 let limit = if self.pace.batch.is_some() { self.pace.size } else { PAGE };
-                let events = source.after(read_to, limit).await?;
+                let events = source.enriched_after(read_to, limit).await?;
                 if let Some(last) = events.last() {
-                    read_to = last.sequence;
-                    let read = self.core.store.read(self.core.name());
-                    ready.extend(enrich(&read, &events).await?);
+                    read_to = last.event.sequence;
+                    ready.extend(events);
                 }
             }
             let mut events = Vec::new();
@@ -166,10 +170,11 @@ impl Run<'_> {
                     continue;
                 }
                 window.send(sequence);
-                events.push(Delivered { event: next, subscription: self.subscription.clone() });
+                events.push(Delivered { event: next, subscription: Arc::clone(&self.subscription) });
             }
             let more = ready.is_empty() && window.room() > 0 && read_to < *newest.borrow();
-            let delivery = |events, batch| Delivery::new(self.subscription.clone(), events, batch, run, acks.clone());
+            let delivery =
+                |events, batch| Delivery::new(Arc::clone(&self.subscription), events, batch, run, acks.clone());
             if self.pace.batch.is_some() {
                 if !events.is_empty() && !self.hand_over(delivery(events, Some(self.core.ports.ids.next()))).await {
                     return Ok(());

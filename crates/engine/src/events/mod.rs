@@ -7,6 +7,7 @@
 //! Deliberately not here: WebSocket frames and HTTP.
 
 mod attach;
+mod balance;
 mod dispatch;
 mod enrich;
 mod filter;
@@ -22,7 +23,7 @@ mod window;
 use std::{collections::HashMap, sync::Arc};
 
 pub use dispatch::{Acknowledger, Delivery};
-pub use enrich::{Delivered, Enriched};
+pub use enrich::{Delivered, Enriched, Shared};
 use photinus_model::Uuid;
 use photinus_store::{Change, ChangeSet, Store};
 pub use regexp::Error as PatternError;

@@ -16,7 +16,7 @@ use photinus_model::{
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::filter::Compiled;
+use super::{balance::Group, filter::Compiled};
 
 /// A durable subscription in one of its forms; a change of it makes another.
 pub(super) struct Active {
@@ -25,6 +25,8 @@ pub(super) struct Active {
     /// Cancelled when the subscription is changed or deleted.
     pub(super) over: CancellationToken,
     pub(super) progress: Arc<Progress>,
+    /// The connections that share it, where they do.
+    pub(super) group: Group,
 }
 
 impl Active {
@@ -106,7 +108,7 @@ impl Registry {
             _ => Arc::new(Progress::new()),
         };
         let name = subscription.name.clone();
-        let active = Active { subscription, filter, over: CancellationToken::new(), progress };
+        let active = Active { subscription, filter, over: CancellationToken::new(), progress, group: Group::default() };
         if let Some(old) = by_name.insert(name, Arc::new(active)) {
             old.over.cancel();
         }
@@ -124,6 +126,7 @@ impl Registry {
             filter: old.filter.clone(),
             over: CancellationToken::new(),
             progress: Arc::new(old.progress.moved(offset)),
+            group: Group::default(),
         });
         self.dirty.lock().remove(&id);
         drop(by_name);

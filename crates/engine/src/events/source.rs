@@ -8,7 +8,10 @@ use std::{collections::VecDeque, sync::Arc};
 use parking_lot::RwLock;
 use photinus_model::event::Event;
 use photinus_store::Store;
+use quick_cache::{Weighter, sync::Cache};
 use tokio::sync::watch;
+
+use super::enrich::{Shared, enrich};
 
 /// Events kept in memory.
 const RING: usize = 8_192;
@@ -19,6 +22,22 @@ pub(super) struct Source {
     namespace: String,
     ring: RwLock<Ring>,
     newest: watch::Sender<i64>,
+    /// Events with their objects by sequence, for those who read the same at about the same time.
+    enriched: Cache<i64, Arc<Shared>, Weight>,
+}
+
+/// Events in the cache, counted as in [`Weight`].
+const CACHED: u64 = 8_192;
+
+/// An event counts for one, and once more for every few references of its message.
+#[derive(Clone)]
+struct Weight;
+
+impl Weighter<i64, Arc<Shared>> for Weight {
+    fn weight(&self, _sequence: &i64, event: &Arc<Shared>) -> u64 {
+        let references = event.message.as_ref().map_or(0, |message| message.data.len());
+        1 + references as u64 / 8
+    }
 }
 
 /// The newest events without a hole: all those above `floor`.
@@ -57,7 +76,13 @@ impl Ring {
 
 impl Source {
     pub(super) fn new(store: Store, namespace: &str) -> Self {
-        Self { store, namespace: namespace.to_owned(), ring: RwLock::default(), newest: watch::Sender::new(0) }
+        Self {
+            store,
+            namespace: namespace.to_owned(),
+            ring: RwLock::default(),
+            newest: watch::Sender::new(0),
+            enriched: Cache::with_weighter(1_024, CACHED, Weight),
+        }
     }
 
     /// Follows the feed until the store is closed. A listener that fell behind starts over from what the store has.
@@ -83,6 +108,29 @@ impl Source {
     /// Changes with every commit.
     pub(super) fn changes(&self) -> watch::Receiver<i64> {
         self.newest.subscribe()
+    }
+
+    /// As [`Source::after`], with their objects.
+    pub(super) async fn enriched_after(
+        &self,
+        sequence: i64,
+        limit: usize,
+    ) -> Result<Vec<Arc<Shared>>, photinus_store::Error> {
+        let events = self.after(sequence, limit).await?;
+        let mut all: Vec<Option<Arc<Shared>>> = events.iter().map(|event| self.enriched.get(&event.sequence)).collect();
+        let missing: Vec<Event> =
+            events.into_iter().zip(&all).filter(|(_, known)| known.is_none()).map(|(event, _)| event).collect();
+        if !missing.is_empty() {
+            let found = enrich(&self.store.read(&self.namespace), &missing).await?;
+            let mut found = found.into_iter().map(|event| Arc::new(Shared::from(event)));
+            for place in all.iter_mut().filter(|place| place.is_none()) {
+                *place = found.next();
+                if let Some(event) = place {
+                    self.enriched.insert(event.event.sequence, Arc::clone(event));
+                }
+            }
+        }
+        Ok(all.into_iter().flatten().collect())
     }
 
     /// Events above a sequence, in order, at most `limit`.

@@ -7,7 +7,7 @@ use photinus_model::{
 use photinus_ports::webhooks::Webhooks;
 use serde::Deserialize;
 
-use super::{filter, webhooks::Webhook};
+use super::{balance, filter, webhooks::Webhook};
 use crate::{error::Kind, options};
 
 /// Events sent ahead of acknowledgements at most.
@@ -209,7 +209,7 @@ pub(super) fn complete(options: &mut Options, transport: &str, defaults: &option
         return Err(Error::WithData);
     }
     options.with_data = Some(false);
-    Ok(())
+    balance::is_balanced(options).map(|_| ())
 }
 
 /// Checks a durable subscription whole, in the order in which clients know the errors. The position is not resolved.
@@ -281,6 +281,8 @@ mod tests {
             (r#"{"name":"a","options":{"batchTimeout":"soon"}}"#, "FF00137"),
             (r#"{"name":"a","options":{"batch":true,"withData":true}}"#, "FF10460"),
             (r#"{"name":"a","options":{"withData":true}}"#, "FF10244"),
+            (r#"{"name":"a","options":{"distribution":"random"}}"#, "FF00161"),
+            (r#"{"name":"a","options":{"distribution":"balanced","batch":true}}"#, "FF00161"),
             (r#"{"name":"a","filter":{"message":{"tag":"["}}}"#, "FF10171"),
             (r#"{"name":"a","options":{"firstEvent":"lobster"}}"#, "FF10191"),
             (r#"{"name":"a","options":{"firstEvent":"-2"}}"#, "FF10192"),

@@ -43,6 +43,14 @@ impl Read<'_> {
         Ok(self.by([("idempotencykey", key.into())], 1).await?.pop())
     }
 
+    /// Transactions by id, oldest first; absent ones are left out.
+    ///
+    /// # Errors
+    /// See [`Read`].
+    pub async fn transactions_by_ids(&self, ids: &[Uuid]) -> Result<Vec<Transaction>, Error> {
+        self.by_many("id", ids.iter().map(|id| Value::Uuid(*id)).collect()).await
+    }
+
     /// An operation.
     ///
     /// # Errors
@@ -75,6 +83,14 @@ impl Read<'_> {
     /// See [`Read`].
     pub async fn blockchain_event(&self, id: Uuid) -> Result<Option<BlockchainEvent>, Error> {
         Ok(self.by([("id", id.into())], 1).await?.pop())
+    }
+
+    /// Events of the ledger by id, oldest first; absent ones are left out.
+    ///
+    /// # Errors
+    /// See [`Read`].
+    pub async fn blockchain_events_by_ids(&self, ids: &[Uuid]) -> Result<Vec<BlockchainEvent>, Error> {
+        self.by_many("id", ids.iter().map(|id| Value::Uuid(*id)).collect()).await
     }
 
     /// The events of the ledger that belong to a transaction, oldest first.

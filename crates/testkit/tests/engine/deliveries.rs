@@ -177,3 +177,41 @@ async fn ephemeral_subscriptions_begin_where_they_say() {
     assert_eq!(ends[1].take(2).await, late);
     network.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_share_a_subscription_with_the_order_of_topics_kept() {
+    let network = Network::registered(1).await;
+    let member = &network.members[0];
+    let input = json!({ "name": "app", "filter": { "events": "message_confirmed", "topic": "^t[0-9]$" },
+        "options": { "distribution": "balanced", "firstEvent": "newest" } });
+    let subscription = serde_json::from_value::<Input>(input).unwrap();
+    let subscription = member.namespace().create_subscription(subscription).await.unwrap();
+    let (mut first, mut second) = (Connection::attach(member, "app", 10), Connection::attach(member, "app", 10));
+    for (number, topic) in ["t0", "t1", "t0", "t1"].into_iter().enumerate() {
+        confirmed(member, message(topic, i64::try_from(number).unwrap())).await;
+    }
+    // Both work at the same time, each on one topic, each on one event.
+    let (one, other) = (first.next().await, second.next().await);
+    let topic = |delivery: &Delivery| delivery.events[0].event.event.topic.clone();
+    assert_ne!(topic(&one), topic(&other));
+    assert!(first.deliveries.try_recv().is_err(), "its window is full");
+    one.acknowledge(of(&one)[0]);
+    let next = first.next().await;
+    assert_eq!(topic(&next), topic(&one));
+    assert!(of(&next)[0] > of(&one)[0]);
+    // One leaves with an event: the other takes over its topic, from that event on.
+    first.closed.cancel();
+    drop(first);
+    other.acknowledge(of(&other)[0]);
+    let rest = second.take(2).await;
+    assert!(rest.contains(&of(&next)[0]));
+    let last = *rest.iter().max().unwrap();
+    let namespace = member.namespace();
+    let caught_up = async {
+        while namespace.subscription_offset(subscription.id).await.unwrap() < last {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(DEADLINE, caught_up).await.expect("everything is done");
+    network.stop().await;
+}

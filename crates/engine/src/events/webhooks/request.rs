@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use photinus_model::{JsonText, json, transaction};
+use photinus_model::{JsonText, transaction};
 use photinus_ports::webhooks::Call;
 
 use super::options::Webhook;
@@ -76,7 +76,7 @@ fn body(hook: &Webhook, subject: &Subject, first: &First) -> Result<String, serd
         return Ok(named.map_or_else(|| "{}".to_owned(), |value| value.as_str().to_owned()));
     }
     match subject.values.as_slice() {
-        [] => json::to_text(&subject.event),
+        [] => subject.event.text(),
         [one] if one.is_object() => Ok(one.as_str().to_owned()),
         [one] => Ok(format!("{{\"value\":{one}}}")),
         several => Ok(array(&several.iter().map(JsonText::as_str).collect::<Vec<_>>())),
@@ -175,7 +175,7 @@ mod tests {
         };
         let subscription = subscription::Ref { id: Uuid::from_u128(2), namespace: "ns".into(), name: "app".into() };
         Subject {
-            event: Delivered { event: Enriched::bare(event), subscription },
+            event: Delivered::new(Enriched::bare(event), subscription),
             values: values.iter().map(|value| JsonText::parse(value).unwrap()).collect(),
         }
     }

@@ -201,7 +201,7 @@ impl Worker {
         let subscription = self.active.reference(self.core.name());
         let enriched = enrich(&read, std::slice::from_ref(&event)).await?;
         let events: Vec<Delivered> =
-            enriched.into_iter().map(|event| Delivered { event, subscription: subscription.clone() }).collect();
+            enriched.into_iter().map(|event| Delivered::new(event, subscription.clone())).collect();
         let Some(prepared) = self.prepare(&events, None).await? else {
             self.records().replace(parked, None).await?;
             return Ok(true);
