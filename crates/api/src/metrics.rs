@@ -13,10 +13,13 @@ pub(crate) struct Metrics {
     requests: IntCounterVec,
     durations: HistogramVec,
     broadcasts: IntCounterVec,
+    privates: IntCounterVec,
     running: IntGaugeVec,
     parts: IntGaugeVec,
     faults: IntGaugeVec,
     waiters: IntGaugeVec,
+    behind: IntGaugeVec,
+    refused: IntGaugeVec,
 }
 
 impl Metrics {
@@ -36,6 +39,16 @@ impl Metrics {
                 Opts::new("ff_broadcast_submitted_total", "Broadcasts taken from applications"),
                 &["ns"],
             )?,
+            privates: IntCounterVec::new(
+                Opts::new("ff_private_msg_submitted_total", "Private messages taken from applications"),
+                &["ns"],
+            )?,
+            behind: gauge(
+                "photinus_exchange_peer_behind",
+                "Messages and files that another node does not have yet",
+                &["ns", "node"],
+            )?,
+            refused: gauge("photinus_exchange_refused", "Deliveries of other nodes that were refused", &["ns"])?,
             running: gauge("photinus_namespace_running", "1 when the namespace takes requests", &["ns"])?,
             parts: gauge("photinus_namespace_part_up", "1 when a part of the namespace answers", &["ns", "part"])?,
             faults: gauge("photinus_namespace_task_failures", "Times that a task failed", &["ns", "task"])?,
@@ -44,7 +57,8 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.requests.clone()))?;
         metrics.registry.register(Box::new(metrics.durations.clone()))?;
         metrics.registry.register(Box::new(metrics.broadcasts.clone()))?;
-        for gauge in [&metrics.running, &metrics.parts, &metrics.faults, &metrics.waiters] {
+        metrics.registry.register(Box::new(metrics.privates.clone()))?;
+        for gauge in metrics.gauges() {
             metrics.registry.register(Box::new(gauge.clone()))?;
         }
         Ok(metrics)
@@ -57,6 +71,15 @@ impl Metrics {
         self.durations.with_label_values(&[route, method]).observe(took.as_secs_f64());
     }
 
+    fn gauges(&self) -> [&IntGaugeVec; 6] {
+        [&self.running, &self.parts, &self.faults, &self.waiters, &self.behind, &self.refused]
+    }
+
+    /// Counts a private message.
+    pub(crate) fn private(&self, namespace: &str) {
+        self.privates.with_label_values(&[namespace]).inc();
+    }
+
     /// Counts a broadcast.
     pub(crate) fn broadcast(&self, namespace: &str) {
         self.broadcasts.with_label_values(&[namespace]).inc();
@@ -64,7 +87,7 @@ impl Metrics {
 
     /// Everything as text. Reads memory alone.
     pub(crate) fn text(&self, namespaces: &Namespaces) -> Result<Vec<u8>, prometheus::Error> {
-        for gauge in [&self.running, &self.parts, &self.faults, &self.waiters] {
+        for gauge in self.gauges() {
             gauge.reset();
         }
         for (name, state) in namespaces.all() {
@@ -86,6 +109,11 @@ impl Metrics {
                 let failures = i64::try_from(fault.failures).unwrap_or(i64::MAX);
                 self.faults.with_label_values(&[name.as_str(), &fault.name]).set(failures);
             }
+            for (node, behind) in &vitals.behind {
+                let behind = i64::try_from(*behind).unwrap_or(i64::MAX);
+                self.behind.with_label_values(&[name.as_str(), &node.to_string()]).set(behind);
+            }
+            self.refused.with_label_values(&[&name]).set(i64::try_from(vitals.refused).unwrap_or(i64::MAX));
             self.waiters.with_label_values(&[&name]).set(i64::try_from(vitals.waiters).unwrap_or(i64::MAX));
         }
         let mut text = Vec::new();

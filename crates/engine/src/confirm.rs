@@ -13,6 +13,7 @@ use photinus_model::{
     event::{self, Event},
     message::{Message, State},
 };
+use photinus_query::{Condition, Query, collection};
 use tokio::sync::oneshot;
 
 use crate::{core::Core, error::Kind};
@@ -23,6 +24,14 @@ pub enum Error {
     /// `FF10260`: the caller's time is over. The work goes on.
     #[error("not confirmed within {:.3} s; the request goes on, read it again later", .0.as_secs_f64())]
     TimedOut(Duration),
+    /// `FF10260`: nobody answered in time. The request stays sent.
+    #[error("no answer to message '{request}' within {:.3} s; the request stays sent", .limit.as_secs_f64())]
+    NoReply {
+        /// The request.
+        request: Uuid,
+        /// How long was waited.
+        limit: Duration,
+    },
     /// `FF10269`: the message was rejected by the rules that all members share.
     #[error("message '{message}' was rejected: {reason}")]
     Rejected {
@@ -49,7 +58,7 @@ impl Error {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::TimedOut(_) => "FF10260",
+            Self::TimedOut(_) | Self::NoReply { .. } => "FF10260",
             Self::Rejected { .. } => "FF10269",
             Self::TooMany(_) => "FF00166",
             Self::Stopping => "FF10441",
@@ -60,12 +69,21 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
-            Self::TimedOut(_) => Kind::TimedOut,
+            Self::TimedOut(_) | Self::NoReply { .. } => Kind::TimedOut,
             Self::Rejected { .. } => Kind::Conflict,
             Self::TooMany(_) => Kind::Overloaded,
             Self::Stopping => Kind::Unavailable,
         }
     }
+}
+
+/// What a caller waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Subject {
+    /// The fate of the message or identity of this id.
+    Of(Uuid),
+    /// A confirmed message that names this one in `cid`.
+    ReplyTo(Uuid),
 }
 
 /// How the subject of a waiter ended.
@@ -86,13 +104,13 @@ pub(crate) struct Bridge {
 #[derive(Default)]
 struct Waiting {
     next: u64,
-    by_subject: HashMap<Uuid, Vec<(u64, oneshot::Sender<Verdict>)>>,
+    by_subject: HashMap<Subject, Vec<(u64, oneshot::Sender<Verdict>)>>,
     count: usize,
 }
 
 /// A caller's place in the bridge; dropping it gives the place up.
 pub(crate) struct Waiter {
-    subject: Uuid,
+    subject: Subject,
     ticket: u64,
     verdict: oneshot::Receiver<Verdict>,
     waiting: Arc<Mutex<Waiting>>,
@@ -106,6 +124,11 @@ impl Bridge {
 
     /// A place to wait for the message or identity of this id. To be taken before it is stored.
     pub(crate) fn register(&self, subject: Uuid) -> Result<Waiter, Error> {
+        self.register_for(Subject::Of(subject))
+    }
+
+    /// As [`Bridge::register`], for any subject.
+    pub(crate) fn register_for(&self, subject: Subject) -> Result<Waiter, Error> {
         let (wake, verdict) = oneshot::channel();
         let mut waiting = self.waiting.lock();
         if waiting.count >= self.limit {
@@ -119,27 +142,33 @@ impl Bridge {
     }
 
     /// Wakes whoever waits for identities that the events are about. Returns the messages among their subjects that
-    /// somebody waits for.
+    /// somebody waits for, or whose answer somebody waits for with them.
     fn notice(&self, events: &[Event]) -> Vec<Uuid> {
         let mut messages = Vec::new();
         for event in events {
             let Some(subject) = event.reference else { continue };
             match event.kind {
-                kind if is_about_identity(kind) => self.settle(subject, &Verdict::Identity),
-                event::Type::MessageConfirmed | event::Type::MessageRejected => messages.push(subject),
+                kind if is_about_identity(kind) => self.settle(Subject::Of(subject), &Verdict::Identity),
+                event::Type::MessageConfirmed | event::Type::MessageRejected => {
+                    messages.push((subject, event.correlator));
+                }
                 _ => {}
             }
         }
         let waiting = self.waiting.lock();
-        messages.retain(|subject| waiting.by_subject.contains_key(subject));
+        messages.retain(|(subject, answers)| {
+            waiting.by_subject.contains_key(&Subject::Of(*subject))
+                || answers.is_some_and(|request| waiting.by_subject.contains_key(&Subject::ReplyTo(request)))
+        });
         drop(waiting);
+        let mut messages: Vec<_> = messages.into_iter().map(|(subject, _)| subject).collect();
         messages.sort_unstable();
         messages.dedup();
         messages
     }
 
     /// Wakes whoever waits for the subject.
-    fn settle(&self, subject: Uuid, verdict: &Verdict) {
+    fn settle(&self, subject: Subject, verdict: &Verdict) {
         let woken = {
             let mut waiting = self.waiting.lock();
             let Some(woken) = waiting.by_subject.remove(&subject) else { return };
@@ -153,7 +182,7 @@ impl Bridge {
     }
 
     /// What is waited for now.
-    fn subjects(&self) -> Vec<Uuid> {
+    fn subjects(&self) -> Vec<Subject> {
         self.waiting.lock().by_subject.keys().copied().collect()
     }
 
@@ -231,11 +260,29 @@ async fn tell(core: &Core, messages: &[Uuid]) -> Result<(), photinus_store::Erro
     for ids in messages.chunks(READ) {
         for message in core.store.read(core.name()).messages_by_ids(ids).await? {
             if message.state.is_some_and(State::is_final) {
-                core.confirmations.settle(message.header.id, &Verdict::Message(Arc::new(message)));
+                settle(core, message);
             }
         }
     }
     Ok(())
+}
+
+/// Wakes whoever waits for a message that is decided, or for it as an answer.
+fn settle(core: &Core, message: Message) {
+    let message = Arc::new(message);
+    let verdict = Verdict::Message(Arc::clone(&message));
+    core.confirmations.settle(Subject::Of(message.header.id), &verdict);
+    if let Some(request) = message.header.cid.filter(|_| message.state == Some(State::Confirmed)) {
+        core.confirmations.settle(Subject::ReplyTo(request), &verdict);
+    }
+}
+
+/// The answers to a request that are confirmed.
+async fn answers(core: &Core, request: Uuid) -> Result<Vec<Message>, photinus_store::Error> {
+    let Some(cid) = collection::MESSAGES.field("cid") else { return Ok(Vec::new()) };
+    let query = Query::filtered(Condition::text(cid, request.to_string()));
+    let found = core.store.read(core.name()).find::<Message>(&query).await?.items;
+    Ok(found.into_iter().filter(|message| message.state == Some(State::Confirmed)).collect())
 }
 
 /// Messages in one read.
@@ -243,11 +290,22 @@ const READ: usize = 500;
 
 /// Looks up everything that is waited for.
 async fn recheck(core: &Core) -> Result<(), photinus_store::Error> {
-    let subjects = core.confirmations.subjects();
+    let of = |subject: &Subject| match subject {
+        Subject::Of(id) => Some(*id),
+        Subject::ReplyTo(_) => None,
+    };
+    let subjects: Vec<_> = core.confirmations.subjects().iter().filter_map(of).collect();
     tell(core, &subjects).await?;
     for subject in core.confirmations.subjects() {
-        if core.store.read(core.name()).identity(subject).await?.is_some() {
-            core.confirmations.settle(subject, &Verdict::Identity);
+        match subject {
+            Subject::Of(id) => {
+                if core.store.read(core.name()).identity(id).await?.is_some() {
+                    core.confirmations.settle(subject, &Verdict::Identity);
+                }
+            }
+            Subject::ReplyTo(request) => {
+                answers(core, request).await?.into_iter().for_each(|found| settle(core, found))
+            }
         }
     }
     Ok(())
@@ -286,9 +344,20 @@ mod tests {
         bridge.notice(&[event(event::Type::IdentityConfirmed, subject)]);
         assert_eq!(first.verdict(LONG).await.unwrap(), Verdict::Identity);
         assert_eq!(second.verdict(LONG).await.unwrap(), Verdict::Identity);
-        assert_eq!(bridge.subjects(), [Uuid::from_u128(2)]);
+        assert_eq!(bridge.subjects(), [Subject::Of(Uuid::from_u128(2))]);
         drop(other);
         assert_eq!(bridge.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_noticed_by_what_it_names() {
+        let (bridge, request) = (Bridge::new(10), Uuid::from_u128(1));
+        let waiter = bridge.register_for(Subject::ReplyTo(request)).unwrap();
+        let answer = Event { correlator: Some(request), ..event(event::Type::MessageConfirmed, Uuid::from_u128(2)) };
+        let other = Event { correlator: None, ..event(event::Type::MessageConfirmed, request) };
+        assert_eq!(bridge.notice(&[other, answer]), [Uuid::from_u128(2)]);
+        bridge.settle(Subject::ReplyTo(request), &Verdict::Identity);
+        assert_eq!(waiter.verdict(LONG).await.unwrap(), Verdict::Identity);
     }
 
     #[tokio::test]

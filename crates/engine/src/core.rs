@@ -9,8 +9,8 @@ use photinus_ports::{
 use photinus_store::Store;
 
 use crate::{
-    aggregation, batching, confirm, data, events, identity, namespace::Multiparty, operations, options::Options,
-    supervisor::Tasks,
+    aggregation, batching, confirm, data, delivery, events, groups, identity, namespace::Multiparty, operations,
+    options::Options, reception, supervisor::Tasks,
 };
 
 /// The outside world of a namespace.
@@ -46,12 +46,18 @@ pub(crate) struct Core {
     pub(crate) multiparty: Multiparty,
     /// Identities and verifiers, cached.
     pub(crate) identities: identity::Directory,
+    /// Groups, cached.
+    pub(crate) groups: groups::Directory,
     /// Compiled schemas of datatypes.
     pub(crate) schemas: data::schema::Cache,
     /// Callers that wait for a confirmation.
     pub(crate) confirmations: confirm::Bridge,
     /// Takes sealed messages.
     pub(crate) batching: batching::Handle,
+    /// Takes what is owed to other members' nodes.
+    pub(crate) delivery: delivery::Handle,
+    /// What came from other members' nodes and was not taken.
+    pub(crate) reception: reception::Handle,
     /// Takes contents and ledger facts.
     pub(crate) aggregation: aggregation::Handle,
     /// Takes the fates of operations.

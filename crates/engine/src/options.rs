@@ -28,6 +28,8 @@ pub struct Options {
     pub limits: Limits,
     /// How contents are fetched from shared storage.
     pub download: Download,
+    /// How messages and files are delivered to other members' nodes.
+    pub delivery: Delivery,
     /// What a subscription has when its creator does not say.
     pub subscriptions: Subscriptions,
     /// How webhooks are repeated and given up.
@@ -59,6 +61,7 @@ impl Options {
             batching: Batching::default(),
             limits: Limits::default(),
             download: Download::default(),
+            delivery: Delivery::default(),
             subscriptions: Subscriptions::default(),
             webhooks: Webhooks::default(),
             retry: Retry::default(),
@@ -124,6 +127,8 @@ impl Default for Batching {
 pub struct Limits {
     /// Bytes of an uploaded blob. Default 10 GiB.
     pub blob_size: u64,
+    /// Bytes of files that one peer may have sent, ever. Default 1 TiB.
+    pub blobs_per_peer: u64,
     /// Data entries of one message. Default 1 000.
     pub data_per_message: usize,
     /// Callers that wait for a confirmation at the same time. Default 20 000.
@@ -134,7 +139,13 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { blob_size: 10 << 30, data_per_message: 1_000, waiters: 20_000, schema_size: 256 << 10 }
+        Self {
+            blob_size: 10 << 30,
+            blobs_per_peer: 1 << 40,
+            data_per_message: 1_000,
+            waiters: 20_000,
+            schema_size: 256 << 10,
+        }
     }
 }
 
@@ -152,6 +163,36 @@ impl Default for Download {
         Self {
             parallel: 10,
             retry: Retry { initial: Duration::from_millis(100), maximum: Duration::from_secs(60), factor: 2.0 },
+        }
+    }
+}
+
+/// How messages and files are delivered to other members' nodes. Bounds are per node.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// Batches under way at the same time. Default 16.
+    pub messages: usize,
+    /// Files under way at the same time. Default 2.
+    pub blobs: usize,
+    /// Deliveries held in memory; more are read from the store when their turn comes. Default 1 000.
+    pub queue: usize,
+    /// Bytes of payloads held in memory; others are made again when their turn comes. Default 16 MiB.
+    pub memory: usize,
+    /// How long a pin waits for those recipients that can be reached. Default 5 s.
+    pub acknowledgement: Duration,
+    /// Waits between attempts while a node is away. A change of its connection ends a wait at once.
+    pub retry: Retry,
+}
+
+impl Default for Delivery {
+    fn default() -> Self {
+        Self {
+            messages: 16,
+            blobs: 2,
+            queue: 1_000,
+            memory: 16 << 20,
+            acknowledgement: Duration::from_secs(5),
+            retry: Retry::default(),
         }
     }
 }
@@ -259,11 +300,13 @@ pub struct Caches {
     pub identities: usize,
     /// Compiled schemas of datatypes. Default 500.
     pub schemas: usize,
+    /// Groups. Default 10 000.
+    pub groups: usize,
 }
 
 impl Default for Caches {
     fn default() -> Self {
-        Self { identities: 10_000, schemas: 500 }
+        Self { identities: 10_000, schemas: 500, groups: 10_000 }
     }
 }
 

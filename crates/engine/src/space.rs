@@ -10,5 +10,11 @@ pub(crate) const JOURNAL: u8 = 3;
 pub(crate) const NETWORK: u8 = 5;
 /// Deliveries of webhooks that failed, and their secrets.
 pub(crate) const WEBHOOKS: u8 = 12;
+/// The next nonces of this node's authors, by topic and group.
+pub(crate) const NONCES: u8 = 6;
+/// What is owed to other members' nodes, in order, per node.
+pub(crate) const OUTBOX: u8 = 7;
+/// Bytes of files that came from each peer.
+pub(crate) const RECEIVED: u8 = 8;
 /// Contents and blobs that shared storage should have and we do not.
 pub(crate) const FETCHES: u8 = 4;

@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::{
     Namespace, batching,
     core::Core,
+    delivery,
     error::Error,
     namespace::{ActiveContract, Contracts},
     supervisor::TaskState,
@@ -31,6 +32,8 @@ pub struct Status {
     pub plugins: Plugins,
     /// Its network.
     pub multiparty: Multiparty,
+    /// What other members' nodes do not have yet.
+    pub exchange: delivery::status::Exchange,
 }
 
 /// This node.
@@ -168,6 +171,10 @@ pub struct Vitals {
     pub faults: Vec<TaskState>,
     /// Callers that wait for confirmations.
     pub waiters: usize,
+    /// Messages and files that each other node does not have yet, by the id of the node.
+    pub behind: Vec<(Uuid, u64)>,
+    /// Deliveries of other nodes that were refused since the start.
+    pub refused: u64,
 }
 
 impl Namespace {
@@ -204,6 +211,7 @@ impl Namespace {
                 contract: core.multiparty.contracts(),
                 problem: core.multiparty.held(),
             },
+            exchange: exchange(core).await?,
         })
     }
 
@@ -247,8 +255,20 @@ impl Namespace {
             aggregation: core.aggregation.status(),
             faults: core.tasks.faults(),
             waiters: core.confirmations.len(),
+            behind: core.delivery.report().into_iter().map(|(node, backlog)| (node, backlog.behind)).collect(),
+            refused: core.reception.refusals(),
         }
     }
+}
+
+async fn exchange(core: &Core) -> Result<delivery::status::Exchange, Error> {
+    let mut peers = Vec::new();
+    for (node, backlog) in core.delivery.report() {
+        let name = core.identities.by_id(node).await?.map(|node| node.name.clone()).unwrap_or_default();
+        let delivery::status::Backlog { behind, since, error } = backlog;
+        peers.push(delivery::status::Peer { node, name, behind, since, last_error: error });
+    }
+    Ok(delivery::status::Exchange { peers, refused: core.reception.refused() })
 }
 
 async fn own(core: &Core, kind: Type, name: &str) -> Result<Option<std::sync::Arc<Identity>>, Error> {

@@ -155,6 +155,14 @@ impl Store {
         self.read(namespace).kv_scan(space, prefix, after, limit).await
     }
 
+    /// The highest key of the ordered key-value table that begins with `prefix`.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn kv_last(&self, namespace: &str, space: u8, prefix: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        self.read(namespace).kv_last(space, prefix).await
+    }
+
     /// The namespaces whose record was written, by name.
     ///
     /// # Errors

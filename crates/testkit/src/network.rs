@@ -4,12 +4,17 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use photinus_engine::{Namespace, Options, Ports, options};
 use photinus_model::{event::Event, identity::Identity};
-use photinus_ports::{blockchain::FirstEvent, clock, ids};
+use photinus_ports::{blockchain::FirstEvent, clock, ids, peers::PeerId};
 use photinus_store::Store;
 use serde_json::json;
 use tokio::runtime::Runtime;
 
-use crate::{blobs::Blobs, endpoints::Endpoints, exchange::Exchange, ledger, storage};
+use crate::{
+    blobs::Blobs,
+    endpoints::Endpoints,
+    exchange::{Exchange, Fabric},
+    ledger, storage,
+};
 
 /// Name of the namespace on every member.
 pub const NAMESPACE: &str = "default";
@@ -23,6 +28,8 @@ pub struct Network {
     pub ledger: Arc<ledger::Ledger>,
     /// The storage.
     pub storage: Arc<storage::Storage>,
+    /// The wires between the members.
+    pub fabric: Arc<Fabric>,
     /// The members, in the order of their names.
     pub members: Vec<Member>,
 }
@@ -54,6 +61,12 @@ pub fn key(index: usize) -> String {
     format!("0x{:040x}", 0xa000 + index)
 }
 
+/// Data exchange id of the node of the member with this index.
+#[must_use]
+pub fn peer(index: usize) -> PeerId {
+    PeerId(format!("peer_{index}/node_{index}"))
+}
+
 /// A second signing key that the member with this index holds.
 #[must_use]
 pub fn spare_key(index: usize) -> String {
@@ -66,15 +79,15 @@ impl Network {
     /// # Panics
     /// When a member cannot be started.
     pub async fn start(count: usize) -> Self {
-        let (ledger, storage) = (ledger::Ledger::new(), storage::Storage::new());
+        let (ledger, storage, fabric) = (ledger::Ledger::new(), storage::Storage::new(), Fabric::new());
         let mut members = Vec::with_capacity(count);
         for index in 0..count {
-            members.push(Member::new(index, &ledger, &storage).await);
+            members.push(Member::new(index, &ledger, &storage, &fabric).await);
         }
         for member in &mut members {
             member.start().await;
         }
-        Self { ledger, storage, members }
+        Self { ledger, storage, fabric, members }
     }
 
     /// Starts `count` members and registers their organisations and nodes, one after the other.
@@ -98,7 +111,12 @@ impl Network {
 }
 
 impl Member {
-    async fn new(index: usize, ledger: &Arc<ledger::Ledger>, storage: &Arc<storage::Storage>) -> Self {
+    async fn new(
+        index: usize,
+        ledger: &Arc<ledger::Ledger>,
+        storage: &Arc<storage::Storage>,
+        fabric: &Arc<Fabric>,
+    ) -> Self {
         let (key, spare) = (key(index), spare_key(index));
         let store = Store::open(photinus_store::Options::temporary()).await.expect("a temporary store opens");
         let mut options = Options::new(NAMESPACE);
@@ -113,12 +131,13 @@ impl Member {
             options::Retry { initial: Duration::from_millis(5), maximum: Duration::from_millis(50), factor: 2.0 };
         options.retry = quick;
         options.download.retry = quick;
+        let blobs: Arc<Blobs> = Arc::default();
         Self {
             index,
             chain: ledger.member(&format!("member_{index}"), &[&key, &spare]),
             storage: storage.member(),
-            blobs: Arc::default(),
-            exchange: Arc::new(Exchange::new(&format!("peer_{index}"))),
+            exchange: fabric.member(&format!("peer_{index}"), Arc::clone(&blobs)),
+            blobs,
             endpoints: Arc::default(),
             store,
             options,
@@ -163,6 +182,7 @@ impl Member {
 
     /// Stops its namespace in order.
     pub async fn stop(&mut self) {
+        self.exchange.detach();
         if let Some((runtime, namespace)) = self.running.take() {
             let stopped = runtime.spawn(async move { namespace.stop().await });
             stopped.await.expect("stopping does not panic");
@@ -175,6 +195,7 @@ impl Member {
     /// # Panics
     /// When something goes on running.
     pub async fn crash(&mut self) {
+        self.exchange.detach();
         if let Some((runtime, _)) = self.running.take() {
             // A task that computes at this moment runs to its next wait; nothing may start beside it.
             let gone = tokio::task::spawn_blocking(move || runtime.shutdown_timeout(DEADLINE));

@@ -28,7 +28,13 @@ const SHAPES: &[(&str, &str)] = &[
         "NamespaceWithInitStatus",
         "name:string networkName:string description:string created:time initializing:bool initializationError:string",
     ),
-    ("NamespaceStatus", "namespace:Namespace node:NodeStatus org:OrgStatus plugins:Plugins multiparty:Multiparty"),
+    (
+        "NamespaceStatus",
+        "namespace:Namespace node:NodeStatus org:OrgStatus plugins:Plugins multiparty:Multiparty exchange:ExchangeStatus",
+    ),
+    ("ExchangeStatus", "peers:ExchangePeer[] refused:ExchangeRefusal[]"),
+    ("ExchangePeer", "node:uuid name:string behind:int since:time lastError:string"),
+    ("ExchangeRefusal", "peer:string reason:string time:time"),
     ("NodeStatus", "name:string registered:bool id:uuid"),
     ("OrgStatus", "name:string registered:bool did:string id:uuid verifiers:VerifierRef[]"),
     (
@@ -73,7 +79,13 @@ const SHAPES: &[(&str, &str)] = &[
     ),
     ("InlineData", "id:uuid hash:hash validator:string datatype:DatatypeRef value:any blob:BlobRef"),
     ("MessageInput", "header:HeaderInput data:InlineData[] idempotencyKey:string"),
-    ("HeaderInput", "cid:uuid type:messageType txtype:txType author:string key:string topics:string[] tag:string"),
+    (
+        "HeaderInput",
+        "cid:uuid type:messageType txtype:txType group:hash author:string key:string topics:string[] tag:string",
+    ),
+    ("PrivateMessageInput", "header:HeaderInput group:GroupInput data:InlineData[] idempotencyKey:string"),
+    ("GroupInput", "name:string members:MemberInput[]"),
+    ("MemberInput", "identity:string node:string"),
     ("DatatypeRef", "name:string version:string"),
     ("BlobRef", "hash:hash size:int name:string path:string public:string"),
     (

@@ -25,6 +25,13 @@ pub(super) static ROUTES: &[Route] = &[
         .submits()
         .takes("MessageInput")
         .gives("Message"),
+    Route::post("messages/private", "postNewMessagePrivate", |r| Box::pin(private(r)))
+        .submits()
+        .takes("PrivateMessageInput")
+        .gives("Message"),
+    Route::post("messages/requestreply", "postNewMessageRequestReply", |r| Box::pin(request_reply(r)))
+        .takes("PrivateMessageInput")
+        .gives("MessageInOut"),
     Route::get("messages", "getMsgs", |r| Box::pin(list(r)))
         .lists(&collection::MESSAGES)
         .with(FETCH)
@@ -45,6 +52,24 @@ async fn broadcast(mut request: Request) -> Answer {
     let message = namespace.broadcast(input, wait).await?;
     request.shared.metrics.broadcast(namespace.name());
     submitted(wait.is_some(), &message)
+}
+
+async fn private(mut request: Request) -> Answer {
+    let input: Input = request.json().await?;
+    let wait = request.wait();
+    let namespace = request.namespace()?;
+    let message = namespace.send_private(input, wait).await?;
+    request.shared.metrics.private(namespace.name());
+    submitted(wait.is_some(), &message)
+}
+
+async fn request_reply(mut request: Request) -> Answer {
+    let input: Input = request.json().await?;
+    let reply = request.namespace()?.request_reply(input, request.timeout).await?;
+    match inline(&request.read()?, vec![reply]).await?.pop() {
+        Some(reply) => ok(&reply),
+        None => Err(Failure::absent()),
+    }
 }
 
 async fn list(request: Request) -> Answer {

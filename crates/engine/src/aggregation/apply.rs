@@ -131,8 +131,9 @@ async fn effect(core: &Core, group: &mut Group<'_>, effect: Effect) -> Result<()
             state: Some(State::Cancelled),
             ..change::Message::default()
         })),
-        // The order knows them from here on; records of them come with contracts, tokens and private messages.
-        Effect::Interface { .. } | Effect::Api { .. } | Effect::Pool { .. } | Effect::Group { .. } => {}
+        Effect::Group { group: known, message } => self::learnt(core, group, known.hash, message).await?,
+        // The order knows them from here on; records of them come with contracts and tokens.
+        Effect::Interface { .. } | Effect::Api { .. } | Effect::Pool { .. } => {}
     }
     Ok(())
 }
@@ -192,6 +193,41 @@ async fn update(
     identity.messages.update = Some(message.id);
     identity.updated = Some(group.now);
     keep(group, identity);
+    Ok(())
+}
+
+/// Writes a group down that a message told of, unless it is known.
+async fn learnt(core: &Core, group: &mut Group<'_>, hash: Hash, message: MessageKey) -> Result<(), Error> {
+    if core.groups.get(hash).await?.is_some() {
+        return Ok(());
+    }
+    let told = match group.groups.get(&Some(hash)) {
+        Some(told) => Some(told.clone()),
+        None => {
+            let read = core.store.read(core.name());
+            let data = read.message_with_hash(message.id, message.hash).await?;
+            let data = data.and_then(|message| message.data.first().copied());
+            match data {
+                Some(data) => {
+                    match payload(core, group, DataKey { id: data.id, hash: data.hash }, tag::DEFINE_GROUP).await? {
+                        Some(Payload::Group(told)) => Some(told),
+                        _ => None,
+                    }
+                }
+                None => None,
+            }
+        }
+    };
+    let Some(told) = told else {
+        tracing::error!(namespace = core.name(), %hash, "the payload of a group is gone");
+        return Ok(());
+    };
+    group.push(Change::UpsertGroup(photinus_model::group::Group {
+        local_namespace: group.namespace().to_owned(),
+        message: Some(message.id),
+        created: told.created.or(Some(group.now)),
+        ..told
+    }));
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use photinus_sequencing::{
     Fact,
     explain::{self, Admission},
     facts::{DataKey, Source, content},
-    rows::Question,
+    rows::{self, Question},
 };
 use photinus_store::Change;
 use tokio::sync::mpsc;
@@ -140,10 +140,12 @@ impl Driver {
                     }
                     turn.content(content).await?;
                 }
+                Job::Unpinned(content, group) => turn.unpinned(content, group.as_ref()).await?,
                 Job::Blob(blob, fetch) => {
                     let hash = blob.hash;
+                    turn.received(blob).await?;
                     turn.group.push(Change::InsertBlob(blob.clone()));
-                    turn.group.push(fetches::forget(fetch.clone()));
+                    turn.group.changes.extend(fetch.clone().map(fetches::forget));
                     turn.fact(&Fact::BlobHeld(hash)).await?;
                 }
             }
@@ -158,17 +160,17 @@ fn new_group(core: &Core) -> Group<'_> {
 }
 
 /// Facts on their way into one or more commits.
-struct Turn<'a> {
+pub(super) struct Turn<'a> {
     driver: &'a mut Driver,
-    group: Group<'a>,
-    core: &'a Arc<Core>,
+    pub(super) group: Group<'a>,
+    pub(super) core: &'a Arc<Core>,
     /// The FireFly transaction of the log under way.
     tx: Option<Uuid>,
 }
 
 impl Turn<'_> {
     /// Runs the machine on a fact. A fact that sets more free than one commit should hold is committed in parts.
-    async fn fact(&mut self, fact: &Fact) -> Result<(), Error> {
+    pub(super) async fn fact(&mut self, fact: &Fact) -> Result<(), Error> {
         let mut outcome = {
             let judge = Values { core: self.core, group: &self.group };
             self.driver.machine.step(fact, &judge).await?
@@ -189,11 +191,19 @@ impl Turn<'_> {
     async fn commit(&mut self) -> Result<(), Error> {
         let group = std::mem::replace(&mut self.group, new_group(self.core));
         let (mut changes, after) = group.finish();
-        for (key, value) in self.driver.machine.take_changes()? {
+        let mut next = Vec::new();
+        for change in self.driver.machine.take_changes()? {
+            if let Some((lane, nonce)) = rows::lane_of(&change).map_err(super::machine::Error::from)? {
+                next.push(super::group::next_pin(self.core.name(), &lane, nonce));
+            }
+            let (key, value) = change;
             changes.push(match value {
                 Some(value) => Change::PutKv { space: crate::space::SEQUENCING, key, value },
                 None => Change::DeleteKv { space: crate::space::SEQUENCING, key },
             });
+        }
+        if !next.is_empty() {
+            changes.push(Change::UpsertNextPins(next));
         }
         if !changes.is_empty() {
             self.core.store.submit(changes).await?;
@@ -318,8 +328,28 @@ impl Turn<'_> {
             let now = self.group.now;
             contents::store(&mut self.group, content, now);
         }
+        self.group.groups.extend(crate::groups::definitions_in(&content.batch).map(|(_, group)| (group.hash, group)));
         self.blobs(&facts, content, own).await?;
         self.fact(&Fact::Content(Arc::new(facts), content.source.clone())).await
+    }
+
+    /// Counts a file that came from a peer.
+    async fn received(&mut self, blob: &photinus_model::blob::Blob) -> Result<(), Error> {
+        if blob.peer.is_empty() {
+            return Ok(());
+        }
+        let (space, key) = (crate::space::RECEIVED, blob.peer.as_bytes().to_vec());
+        let before = match self.group.received.get(&blob.peer) {
+            Some(before) => *before,
+            None => {
+                let stored = self.core.store.kv_get(self.core.name(), space, &key).await?;
+                stored.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes)
+            }
+        };
+        let now = before.saturating_add(u64::try_from(blob.size).unwrap_or_default());
+        self.group.received.insert(blob.peer.clone(), now);
+        self.group.push(Change::PutKv { space, key, value: now.to_be_bytes().to_vec() });
+        Ok(())
     }
 
     /// Tells the machine of the blobs that are held, and has the others fetched.

@@ -262,7 +262,7 @@ async fn attempt_blob(core: &Arc<Core>, fetch: &FetchBlob) -> Result<serde_json:
     let held = core.store.read(core.name()).blobs_by_hash(fetch.hash).await;
     if let Some(held) = held.map_err(|error| Failure::Later(error.to_string()))?.into_iter().next() {
         // It came another way, of which the machine need not have heard: an upload here tells nobody.
-        core.aggregation.take(Job::Blob(held, fetch.key())).await.map_err(|_| Failure::Stopping)?;
+        core.aggregation.take(Job::Blob(held, Some(fetch.key()))).await.map_err(|_| Failure::Stopping)?;
         return Ok(json!({ "hash": fetch.hash }));
     }
     let limit = core.options.limits.blob_size;
@@ -295,7 +295,7 @@ async fn attempt_blob(core: &Arc<Core>, fetch: &FetchBlob) -> Result<serde_json:
         size: i64::try_from(stored.size).unwrap_or(i64::MAX),
         data_id: Some(fetch.data),
     };
-    core.aggregation.take(Job::Blob(blob, fetch.key())).await.map_err(|_| Failure::Stopping)?;
+    core.aggregation.take(Job::Blob(blob, Some(fetch.key()))).await.map_err(|_| Failure::Stopping)?;
     Ok(output)
 }
 

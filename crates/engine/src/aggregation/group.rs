@@ -1,10 +1,19 @@
 //! What one commit of the aggregator will hold, gathered fact by fact.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use photinus_model::{Hash, JsonText, Time, Uuid, event, identity::Identity, pin::Pin, verifier::Verifier};
+use photinus_model::{
+    self as model, Hash, JsonText, Time, Uuid, event,
+    identity::Identity,
+    nextpin::NextPin,
+    pin::{self, Pin},
+    verifier::Verifier,
+};
 use photinus_ports::{clock::Clock, ids::Ids};
-use photinus_sequencing::facts::{BatchKey, DataKey, Event, Pos};
+use photinus_sequencing::{
+    facts::{BatchKey, DataKey, Event, MessageKey, Pos},
+    reason::Lane,
+};
 use photinus_store::{Change, ChangeSet, change};
 
 use crate::namespace::Turn;
@@ -37,6 +46,18 @@ pub(super) struct After {
     pub(super) turns: Vec<Turn>,
 }
 
+/// The pin that a lane expects next.
+pub(super) fn next_pin(namespace: &str, lane: &Lane, nonce: u64) -> NextPin {
+    let Lane { group, topic, author } = lane;
+    NextPin {
+        namespace: namespace.to_owned(),
+        context: pin::private_context(topic, *group),
+        identity: author.as_str().to_owned(),
+        hash: pin::private_pin(topic, *group, author.as_str(), nonce),
+        nonce,
+    }
+}
+
 /// A commit in the making.
 pub(super) struct Group<'a> {
     namespace: &'a str,
@@ -50,6 +71,12 @@ pub(super) struct Group<'a> {
     pub(super) identities: HashMap<String, Identity>,
     /// Pins of events in this group; written at the end, so that those decided already are written once.
     pins: BTreeMap<Pos, Vec<Pin>>,
+    /// Groups that contents of this group define.
+    pub(super) groups: HashMap<Option<Hash>, model::group::Group>,
+    /// Bytes of files that came from peers, with those of this group.
+    pub(super) received: HashMap<String, u64>,
+    /// Messages without a pin that are confirmed in this group.
+    pub(super) unpinned: HashSet<MessageKey>,
     pub(super) after: After,
 }
 
@@ -63,6 +90,9 @@ impl<'a> Group<'a> {
             values: HashMap::new(),
             identities: HashMap::new(),
             pins: BTreeMap::new(),
+            groups: HashMap::new(),
+            received: HashMap::new(),
+            unpinned: HashSet::new(),
             after: After::default(),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use photinus_model::{JsonText, batch::Batch, blob::Blob};
+use photinus_model::{JsonText, batch::Batch, blob::Blob, group::Group};
 use photinus_ports::blockchain::{Delivery, SinkClosed};
 use photinus_sequencing::facts::Source;
 use tokio::sync::{mpsc, oneshot};
@@ -24,8 +24,10 @@ pub(super) enum Job {
     Ledger(u32, u8, Delivery),
     /// The content of a batch, and the key of the note of its fetch if it was fetched.
     Content(Content, Option<Vec<u8>>),
-    /// A blob is held, whole and verified, and is to be written down; with the key of the note of its fetch.
-    Blob(Blob, Vec<u8>),
+    /// Messages without a pin, and their group if it was not known.
+    Unpinned(Content, Option<Group>),
+    /// A blob is held, whole and verified, and is to be written down; with the key of the note of its fetch if it was fetched.
+    Blob(Blob, Option<Vec<u8>>),
 }
 
 impl Job {
@@ -35,7 +37,7 @@ impl Job {
             Self::Ledger(_, _, delivery) => {
                 1 + delivery.logs.iter().map(|log| 1 + log.pin.contexts.len()).sum::<usize>()
             }
-            Self::Content(content, _) => 1 + content.batch.payload.messages.len(),
+            Self::Content(content, _) | Self::Unpinned(content, _) => 1 + content.batch.payload.messages.len(),
             Self::Blob(..) => 1,
         }
     }

@@ -19,6 +19,7 @@ mod ledger;
 mod machine;
 mod nodes;
 mod rewind;
+mod unpinned;
 pub mod waits;
 pub mod why;
 
@@ -35,6 +36,8 @@ pub(crate) use cursor::resume;
 pub(crate) use inbox::Content;
 use inbox::{Entry, Inbox, Job};
 use parking_lot::Mutex;
+use photinus_model::{blob::Blob, group::Group};
+pub(crate) use photinus_ports::blockchain::SinkClosed as Closed;
 use photinus_ports::blockchain::{Delivery, LedgerSink, Receipt, SinkClosed};
 use photinus_sequencing::{decision::Alarm, rules};
 pub use rewind::Rewind;
@@ -110,6 +113,21 @@ impl Handle {
     /// Hands over a batch that this node sealed. Returns when the inbox has it.
     pub(crate) async fn content(&self, content: Content) -> Result<(), SinkClosed> {
         self.inbox.post(Job::Content(content, None)).await
+    }
+
+    /// Hands over a batch that came from a peer. Returns when it is durable.
+    pub(crate) async fn received(&self, content: Content) -> Result<(), SinkClosed> {
+        self.take(Job::Content(content, None)).await
+    }
+
+    /// Hands over messages without a pin, with their group if it was not known. Returns when they are confirmed.
+    pub(crate) async fn unpinned(&self, content: Content, group: Option<Group>) -> Result<(), SinkClosed> {
+        self.take(Job::Unpinned(content, group)).await
+    }
+
+    /// Hands over a file that came from a peer. Returns when it is written down.
+    pub(crate) async fn blob(&self, blob: Blob) -> Result<(), SinkClosed> {
+        self.take(Job::Blob(blob, None)).await
     }
 
     /// How it does.

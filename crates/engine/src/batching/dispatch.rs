@@ -6,7 +6,11 @@
 use std::{fmt::Display, sync::Arc};
 
 use bytes::Bytes;
-use photinus_model::{JsonText, Uuid, batch::Batch, operation::Status};
+use photinus_model::{
+    JsonText, Uuid,
+    batch::{self, Batch},
+    operation::Status,
+};
 use photinus_ports::{OperationRef, blockchain, storage};
 
 use super::{
@@ -26,7 +30,8 @@ enum End {
 /// Publishes a batch while it is being stored, which saves the time of one of the two. `None` when blobs must go first, or
 /// when it fails; then [`send`] tries. A batch that is published and not stored after all is in nobody's way.
 pub(super) async fn publish_early(core: &Core, outbound: &Outbound) -> Option<Published> {
-    if !outbound.blobs.is_empty() {
+    // What is private is never published.
+    if outbound.batch.kind == batch::Type::Private || !outbound.blobs.is_empty() {
         return None;
     }
     let text = Bytes::from(outbound.batch.to_text());
@@ -36,7 +41,11 @@ pub(super) async fn publish_early(core: &Core, outbound: &Outbound) -> Option<Pu
 }
 
 /// Uploads and pins a batch. The number of bytes uploaded, or `None` when it was cut short; the operations say why.
-pub(super) async fn send(core: &Core, processor: &Processor, outbound: &Outbound) -> Option<usize> {
+pub(super) async fn send(core: &Arc<Core>, processor: &Processor, outbound: &Outbound) -> Option<usize> {
+    if outbound.batch.kind == batch::Type::Private {
+        let bytes = super::private::deliver(core, outbound).await?;
+        return if outbound.is_pinned() { pin_at(core, processor, outbound, "", bytes).await } else { Some(bytes) };
+    }
     let mut batch = Arc::clone(&outbound.batch);
     for (data, operation) in &outbound.blobs {
         match publish_blob(core, processor, *data, *operation).await {
@@ -59,10 +68,21 @@ pub(super) async fn send(core: &Core, processor: &Processor, outbound: &Outbound
     };
     let output = operations::payload_ref(&reference);
     operations::lazily(core, operations::Update::new(outbound.upload, Status::Succeeded).output(output)).await;
+    pin_at(core, processor, outbound, &reference, bytes).await
+}
+
+/// Pins a batch whose payload lies at a reference, or with its recipients if that is empty.
+async fn pin_at(
+    core: &Core,
+    processor: &Processor,
+    outbound: &Outbound,
+    reference: &str,
+    bytes: usize,
+) -> Option<usize> {
     // Ahead of the attempt, so that no receipt overtakes it. A crash in between does no harm: what is pending is tried again.
-    let input = outbound.pin_input(&reference).ok();
+    let input = outbound.pin_input(reference).ok();
     operations::lazily(core, operations::Update::new(outbound.pin, Status::Pending).input(input)).await;
-    match pin(core, processor, outbound, outbound.pin, &reference).await {
+    match pin(core, processor, outbound, outbound.pin, reference).await {
         Ok(()) => Some(bytes),
         Err(End::Stopping) => None,
         Err(End::Final(error)) => {
@@ -167,8 +187,13 @@ pub(crate) struct Repeated {
 
 /// One attempt at an operation of a batch, under a new operation id.
 pub(crate) async fn repeat(core: &Core, outbound: &Outbound, operation: Uuid, pin: bool) -> Result<Repeated, String> {
-    let text = Bytes::from(outbound.batch.to_text());
-    let reference = core.ports.storage.upload(text).await.map_err(|error| error.to_string())?;
+    let private = outbound.batch.kind == batch::Type::Private;
+    let reference = if private {
+        String::new()
+    } else {
+        let text = Bytes::from(outbound.batch.to_text());
+        core.ports.storage.upload(text).await.map_err(|error| error.to_string())?
+    };
     if !pin {
         return Ok(Repeated { status: Status::Succeeded, output: operations::payload_ref(&reference) });
     }

@@ -1,22 +1,24 @@
 //! From single messages to batches on the ledger.
 //!
-//! Each author has one processor. While it is idle a message is sealed into a batch of its own at once; while a batch is on its
+//! Each author has one processor for broadcasts, and two for each group that it writes to: with pins, and without. While it is idle a message is sealed into a batch of its own at once; while a batch is on its
 //! way the next ones gather, up to the configured size. A processor works in order, so batches are pinned in the order in
 //! which they were sealed, and one author's trouble delays nobody else.
 //!
 //! Memory carries the messages from the request to the processor. The store is what is read when there are more than fit, and
 //! after a crash: sealed batches that were not pinned are sent again unchanged, and messages that no batch holds are batched.
 //!
-//! Deliberately not here: batches of private messages.
+//! Deliberately not here: the queues of what is owed to other members (module `delivery`).
 
 mod again;
 mod cut;
 mod dispatch;
+mod private;
 mod processor;
 mod queue;
 mod recover;
 mod seal;
 pub mod status;
+mod stream;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -24,43 +26,42 @@ pub(crate) use again::pin_again;
 pub(crate) use cut::{Bounds, Entry};
 pub(crate) use dispatch::repeat;
 use parking_lot::Mutex;
+pub(crate) use private::wrapper_group;
 use processor::Processor;
 pub use recover::Error as RecoveryError;
-pub(crate) use recover::{rebuild, recover};
+pub(crate) use recover::{rebuild, rebuild_record, recover};
 pub(crate) use seal::{Outbound, PinInput, UploadInput};
+pub(crate) use stream::Stream;
 
 use crate::{core::Core, messaging::Sealed};
 
-/// What the processors' batches are for, as applications see it.
-const DISPATCHER: &str = "pinned_broadcast";
-
-/// The processors of a namespace, by author.
+/// The processors of a namespace.
 #[derive(Default)]
 pub(crate) struct Handle {
-    processors: Mutex<HashMap<String, Arc<Processor>>>,
+    processors: Mutex<HashMap<Stream, Arc<Processor>>>,
 }
 
-/// Hands a stored message to its author's processor. Never waits: what the processor cannot hold it reads from the store.
+/// Hands a stored message to its processor. Never waits: what the processor cannot hold it reads from the store.
 pub(crate) fn offer(core: &Arc<Core>, sealed: Arc<Sealed>) {
-    let author = sealed.message.header.author.clone();
-    with_processor(core, &author, |processor| processor.queue.push(sealed));
+    let stream = Stream::of(&sealed.message.header);
+    with_processor(core, &stream, |processor| processor.queue.push(sealed));
 }
 
-/// Hands a batch that was sealed before a crash to its author's processor, ahead of everything else.
+/// Hands a batch that was sealed before a crash to its processor, ahead of everything else.
 pub(crate) fn resume(core: &Arc<Core>, batch: Outbound) {
-    let author = batch.batch.author.clone();
-    with_processor(core, &author, |processor| processor.queue.push_sealed(batch));
+    let stream = Stream::of_batch(&batch.batch);
+    with_processor(core, &stream, |processor| processor.queue.push_sealed(batch));
 }
 
-/// Calls `act` with the author's processor, which is started if need be and cannot end meanwhile.
-fn with_processor(core: &Arc<Core>, author: &str, act: impl FnOnce(&Processor)) {
+/// Calls `act` with the stream's processor, which is started if need be and cannot end meanwhile.
+fn with_processor(core: &Arc<Core>, stream: &Stream, act: impl FnOnce(&Processor)) {
     let mut processors = core.batching.processors.lock();
-    match processors.get(author) {
+    match processors.get(stream) {
         Some(processor) => act(processor),
         None => {
-            let processor = Arc::new(Processor::new(author, core.options.batching.queue));
+            let processor = Arc::new(Processor::new(stream.clone(), core.options.batching.queue));
             act(&processor);
-            processors.insert(author.to_owned(), Arc::clone(&processor));
+            processors.insert(stream.clone(), Arc::clone(&processor));
             processor::spawn(core, processor);
         }
     }
@@ -72,12 +73,12 @@ impl Handle {
         let mut processors = self.processors.lock();
         let idle = processor.queue.is_empty();
         if idle {
-            processors.remove(processor.author());
+            processors.remove(processor.stream());
         }
         idle
     }
 
-    /// How the processors do, by author.
+    /// How the processors do, by name.
     pub(crate) fn report(&self) -> status::Report {
         let mut processors: Vec<_> = self.processors.lock().values().map(|processor| processor.report()).collect();
         processors.sort_by(|one, other| one.name.cmp(&other.name));

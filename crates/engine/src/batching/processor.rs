@@ -1,4 +1,4 @@
-//! One author's batches, one after the other.
+//! One stream's batches, one after the other.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,7 +9,8 @@ use photinus_store as store;
 use tokio::time::Instant;
 
 use super::{
-    Bounds, DISPATCHER, dispatch,
+    Bounds, Stream, dispatch,
+    private::{self, Nonces},
     queue::{Queue, Work},
     recover,
     seal::{self, Outbound},
@@ -17,9 +18,9 @@ use super::{
 };
 use crate::{aggregation, confirm, core::Core, messaging::Sealed};
 
-/// The state of one author's processor.
+/// The state of one stream's processor.
 pub(super) struct Processor {
-    author: String,
+    stream: Stream,
     pub(super) queue: Queue,
     state: Mutex<State>,
 }
@@ -33,12 +34,12 @@ struct State {
 }
 
 impl Processor {
-    pub(super) fn new(author: &str, limit: usize) -> Self {
-        Self { author: author.to_owned(), queue: Queue::new(limit), state: Mutex::default() }
+    pub(super) fn new(stream: Stream, limit: usize) -> Self {
+        Self { stream, queue: Queue::new(limit), state: Mutex::default() }
     }
 
-    pub(super) fn author(&self) -> &str {
-        &self.author
+    pub(super) fn stream(&self) -> &Stream {
+        &self.stream
     }
 
     /// How it does.
@@ -46,12 +47,12 @@ impl Processor {
         let state = self.state.lock();
         let mut status = state.status.clone();
         state.totals.fill(&mut status);
-        status::Processor { dispatcher: DISPATCHER, name: format!("{}|", self.author), status }
+        status::Processor { dispatcher: self.stream.dispatcher(), name: self.stream.to_string(), status }
     }
 
     /// Notes a failed attempt, for operators.
     pub(super) fn failed(&self, core: &Core, error: &str) {
-        tracing::warn!(namespace = core.name(), author = %self.author, error, "batch is tried again");
+        tracing::warn!(namespace = core.name(), stream = %self.stream, error, "batch is tried again");
         let mut state = self.state.lock();
         state.status.blocked = true;
         state.status.total_errors += 1;
@@ -80,7 +81,7 @@ impl Processor {
 pub(super) fn spawn(core: &Arc<Core>, processor: Arc<Processor>) {
     let tasks = core.tasks.clone();
     let (core, mut again) = (Arc::clone(core), false);
-    tasks.spawn(format!("batching {}", processor.author), move || {
+    tasks.spawn(format!("batching {}", processor.stream), move || {
         if again {
             // What the failed run had taken out of the queue is in the store only.
             processor.queue.fall_behind();
@@ -92,6 +93,7 @@ pub(super) fn spawn(core: &Arc<Core>, processor: Arc<Processor>) {
 
 async fn run(core: Arc<Core>, processor: Arc<Processor>) -> Result<(), serde_json::Error> {
     let bounds = Bounds::new(&core.options.batching);
+    let mut nonces = Nonces::default();
     let unfinished = processor.state.lock().current.clone();
     if let Some(outbound) = unfinished {
         flush(&core, &processor, outbound).await;
@@ -104,7 +106,7 @@ async fn run(core: Arc<Core>, processor: Arc<Processor>) -> Result<(), serde_jso
         let next = tokio::select! {
             biased;
             () = core.tasks.stopping().cancelled() => return Ok(()),
-            next = tokio::time::timeout(core.options.batching.idle, processor.queue.next(&processor.author, &bounds)) => next,
+            next = tokio::time::timeout(core.options.batching.idle, processor.queue.next(&processor.stream.author, &bounds)) => next,
         };
         match next {
             Err(_) => {
@@ -114,9 +116,9 @@ async fn run(core: Arc<Core>, processor: Arc<Processor>) -> Result<(), serde_jso
             }
             Ok(Work::Sealed(outbound)) => flush(&core, &processor, Arc::from(outbound)).await,
             Ok(Work::Messages(messages)) => {
-                if let Some(outbound) = sealed(&core, &processor, messages).await? {
-                    let last = outbound.batch.payload.messages.last().map(|message| message.header.id);
-                    pinned = last.and_then(|message| core.confirmations.register(message).ok());
+                if let Some(outbound) = sealed(&core, &processor, &mut nonces, messages).await? {
+                    let last = outbound.batch.payload.messages.last().filter(|_| outbound.is_pinned());
+                    pinned = last.and_then(|message| core.confirmations.register(message.header.id).ok());
                     flush(&core, &processor, Arc::new(outbound)).await;
                 }
             }
@@ -130,7 +132,7 @@ async fn run(core: Arc<Core>, processor: Arc<Processor>) -> Result<(), serde_jso
 async fn gather(core: &Core, processor: &Processor, bounds: &Bounds, pinned: confirm::Waiter) {
     tokio::select! {
         _ = pinned.verdict(GATHER) => {}
-        () = processor.queue.full(&processor.author, bounds) => {}
+        () = processor.queue.full(&processor.stream.author, bounds) => {}
         () = core.tasks.stopping().cancelled() => {}
     }
 }
@@ -142,33 +144,79 @@ const GATHER: Duration = Duration::from_millis(20);
 async fn sealed(
     core: &Core,
     processor: &Processor,
+    nonces: &mut Nonces,
     mut messages: Vec<Arc<Sealed>>,
 ) -> Result<Option<Outbound>, serde_json::Error> {
     let mut backoff = core.tasks.backoff(core.options.retry);
-    let mut outbound = seal::assemble(core, &processor.author, &messages);
+    let mut assembled = None;
     loop {
-        let stored = core.store.submit(seal::changes(core, &outbound)?);
-        let (stored, published) = tokio::join!(stored, dispatch::publish_early(core, &outbound));
-        outbound.published = published;
-        let error = match stored {
-            Ok(_) => return Ok(Some(outbound)),
-            Err(store::Error::Conflict(_)) => match still_waiting(core, outbound.batch.id, &messages).await {
-                Ok(Waiting::Stored) => return Ok(Some(outbound)),
-                Ok(Waiting::None) => return Ok(None),
-                Ok(Waiting::These(rest)) => {
-                    messages = rest;
-                    outbound = seal::assemble(core, &processor.author, &messages);
-                    continue;
-                }
-                Err(error) => error,
-            },
-            Err(error) => error,
+        let error = match attempt(core, processor, nonces, &mut messages, &mut assembled).await {
+            Ok(end) => return Ok(end),
+            Err(Failure::Json(error)) => return Err(error),
+            Err(Failure::Changed) => continue,
+            Err(Failure::Again(error)) => error,
         };
-        processor.failed(core, &error.to_string());
+        processor.failed(core, &error);
         if !core.tasks.pause(backoff.advance()).await {
             return Ok(None);
         }
     }
+}
+
+/// Why an attempt to seal did not come to an end.
+enum Failure {
+    /// Fewer messages wait than was thought.
+    Changed,
+    /// Repeating helps.
+    Again(String),
+    /// A record cannot be written.
+    Json(serde_json::Error),
+}
+
+impl From<store::Error> for Failure {
+    fn from(error: store::Error) -> Self {
+        Self::Again(error.to_string())
+    }
+}
+
+/// One attempt to seal. What was assembled stays, because an earlier attempt may have stored it without saying so.
+async fn attempt(
+    core: &Core,
+    processor: &Processor,
+    nonces: &mut Nonces,
+    messages: &mut Vec<Arc<Sealed>>,
+    assembled: &mut Option<Outbound>,
+) -> Result<Option<Outbound>, Failure> {
+    let stream = &processor.stream;
+    let outbound = match assembled.as_mut() {
+        Some(outbound) => outbound,
+        None => assembled.insert(match stream.group {
+            Some(group) => private::assemble(core, stream, group, nonces, messages).await?,
+            None => seal::assemble(core, &stream.author, messages),
+        }),
+    };
+    let stored = core.store.submit(seal::changes(core, outbound).map_err(Failure::Json)?);
+    let (stored, published) = tokio::join!(stored, dispatch::publish_early(core, outbound));
+    outbound.published = published;
+    match stored {
+        Ok(_) => {}
+        Err(store::Error::Conflict(_)) => match still_waiting(core, outbound.batch.id, messages).await? {
+            Waiting::Stored => {}
+            Waiting::None => {
+                nonces.forget();
+                return Ok(None);
+            }
+            Waiting::These(rest) => {
+                *messages = rest;
+                *assembled = None;
+                nonces.forget();
+                return Err(Failure::Changed);
+            }
+        },
+        Err(error) => return Err(error.into()),
+    }
+    nonces.keep();
+    Ok(assembled.take())
 }
 
 enum Waiting {
@@ -197,13 +245,15 @@ async fn still_waiting(core: &Core, batch: Uuid, messages: &[Arc<Sealed>]) -> Re
     Ok(if rest.is_empty() { Waiting::None } else { Waiting::These(rest) })
 }
 
-/// Sends a batch to storage and ledger, for as long as it takes.
+/// Sends a batch on its way and to the ledger, for as long as it takes.
 async fn flush(core: &Arc<Core>, processor: &Processor, outbound: Arc<Outbound>) {
     let since = Instant::now();
     processor.begin(core, Some(&outbound));
-    let content = aggregation::Content { batch: Arc::clone(&outbound.batch), manifest: None, source: Source::Own };
-    if core.aggregation.content(content).await.is_err() {
-        return;
+    if outbound.is_pinned() {
+        let content = aggregation::Content { batch: Arc::clone(&outbound.batch), manifest: None, source: Source::Own };
+        if core.aggregation.content(content).await.is_err() {
+            return;
+        }
     }
     if let Some(bytes) = dispatch::send(core, processor, &outbound).await {
         processor.end(&outbound, bytes, since);
@@ -214,7 +264,7 @@ async fn flush(core: &Arc<Core>, processor: &Processor, outbound: Arc<Outbound>)
 async fn catch_up(core: &Core, processor: &Processor) {
     let mark = processor.queue.mark();
     let page = core.options.batching.page.max(1);
-    match recover::waiting(core, &processor.author, page).await {
+    match recover::waiting(core, &processor.stream, page).await {
         Ok(messages) => {
             let complete = messages.len() < page;
             processor.queue.refill(messages, complete, mark);

@@ -12,7 +12,10 @@ use photinus_model::{
 };
 use photinus_store as store;
 
-use super::seal::{Outbound, UploadInput};
+use super::{
+    Stream,
+    seal::{Outbound, UploadInput},
+};
 use crate::{
     core::Core,
     messaging::{Entry, Sealed},
@@ -65,9 +68,10 @@ pub(crate) async fn recover(core: &Arc<Core>) -> Result<(), Error> {
     }
 }
 
-/// Messages of an author that wait in the store, oldest first.
-pub(super) async fn waiting(core: &Core, author: &str, limit: usize) -> Result<Vec<Arc<Sealed>>, Error> {
-    let messages = core.store.read(core.name()).ready_messages_of(author, limit).await?;
+/// Messages of a stream that wait in the store, oldest first.
+pub(super) async fn waiting(core: &Core, stream: &Stream, limit: usize) -> Result<Vec<Arc<Sealed>>, Error> {
+    let Stream { author, group, pinned } = stream;
+    let messages = core.store.read(core.name()).ready_messages_of(author, *group, *pinned, limit).await?;
     Ok(with_data(core, messages).await?.into_iter().map(Arc::new).collect())
 }
 
@@ -109,6 +113,7 @@ pub(super) async fn resumable(core: &Core, pin: &Operation) -> Result<Outbound, 
     outbound.pin = pin.id;
     for operation in core.store.read(core.name()).operations_of(tx).await? {
         match operation.kind {
+            operation::Type::DataExchangeSendBatch if !operation.status.is_final() => outbound.owed.push(operation.id),
             operation::Type::SharedStorageUploadBatch if reads::<UploadInput>(&operation).is_some() => {
                 outbound.upload = operation.id;
             }
@@ -129,16 +134,31 @@ fn reads<T: serde::de::DeserializeOwned>(operation: &Operation) -> Option<T> {
 
 /// A batch of this node from its rows, the same as it was sealed, byte for byte. Its operations are not filled in.
 pub(crate) async fn rebuild(core: &Core, id: Uuid) -> Result<Outbound, Error> {
-    let read = core.store.read(core.name());
+    let record = core.store.read(core.name()).batch(id).await?;
+    let missing = || Error::Incomplete { batch: id, reason: "it is not stored".to_owned() };
+    rebuild_record(core, record.ok_or_else(missing)?).await
+}
+
+/// As [`rebuild`], of any batch whose rows are here.
+pub(crate) async fn rebuild_record(core: &Core, record: batch::Record) -> Result<Outbound, Error> {
+    let (id, read) = (record.id, core.store.read(core.name()));
     let incomplete = |reason: &str| Error::Incomplete { batch: id, reason: reason.to_owned() };
-    let record = read.batch(id).await?.ok_or_else(|| incomplete("it is not stored"))?;
     let text = record.manifest.clone().ok_or_else(|| incomplete("it has no manifest"))?;
     let manifest = Manifest::parse(&text).map_err(|error| incomplete(&error.to_string()))?;
     let tx = record.tx.id.ok_or_else(|| incomplete("it has no transaction"))?;
     let ids: Vec<_> = manifest.messages.iter().map(|entry| entry.id).collect();
-    let messages = read.messages_by_ids(&ids).await?;
+    let mut messages = read.messages_by_ids(&ids).await?;
+    // Others may have sent something else under the same ids.
+    messages.retain(|message| {
+        manifest.messages.iter().any(|entry| entry.id == message.header.id && Some(entry.hash) == message.hash)
+    });
     let mut messages: HashMap<_, _> = messages.into_iter().map(|message| (message.header.id, message)).collect();
-    let data = data_of(core, manifest.data.iter().map(|entry| entry.id).collect()).await?;
+    let mut ids_of_data: Vec<_> = manifest.data.iter().map(|entry| entry.id).collect();
+    ids_of_data.sort_unstable();
+    ids_of_data.dedup();
+    let mut data = read.data_by_ids(&ids_of_data).await?;
+    data.retain(|data| manifest.data.iter().any(|entry| entry.id == data.id && Some(entry.hash) == data.hash));
+    let data: HashMap<_, _> = data.into_iter().map(|data| (data.id, data)).collect();
     let draft = batch::Draft {
         id,
         kind: record.kind,
@@ -173,6 +193,8 @@ pub(crate) async fn rebuild(core: &Core, id: Uuid) -> Result<Outbound, Error> {
         pin: Uuid::nil(),
         blobs: Vec::new(),
         published: None,
+        deliveries: Vec::new(),
+        owed: Vec::new(),
     })
 }
 

@@ -11,7 +11,7 @@ use photinus_model::{
 use photinus_store::{Change, ChangeSet, change};
 use serde::Serialize;
 
-use crate::{core::Core, messaging::Sealed, operations};
+use crate::{core::Core, delivery::Delivery, messaging::Sealed, operations};
 
 /// A sealed batch on its way to the ledger.
 #[derive(Clone, Debug)]
@@ -30,6 +30,10 @@ pub(crate) struct Outbound {
     pub(crate) blobs: Vec<(Uuid, Uuid)>,
     /// Where the batch lies already, if it does.
     pub(crate) published: Option<Published>,
+    /// What is owed to the members of its group.
+    pub(crate) deliveries: Vec<Delivery>,
+    /// Operations of deliveries that were owed already when a crash cut the batch off.
+    pub(crate) owed: Vec<Uuid>,
 }
 
 /// A batch that shared storage has.
@@ -63,7 +67,17 @@ pub(crate) struct PinInput {
 impl Outbound {
     /// What the ledger is to hold.
     pub(crate) fn contexts(&self) -> Vec<Hash> {
-        pin::broadcast_contexts(&self.batch.payload.messages)
+        let messages = &self.batch.payload.messages;
+        match self.batch.kind {
+            // Whoever seals a private batch gives every message its pins.
+            batch::Type::Private => pin::private_contexts(messages).unwrap_or_default(),
+            _ => pin::broadcast_contexts(messages),
+        }
+    }
+
+    /// Whether it goes to the ledger.
+    pub(crate) fn is_pinned(&self) -> bool {
+        self.batch.payload.tx.kind.is_pinned()
     }
 
     /// Input of the pin operation, with the reference once it is known.
@@ -107,6 +121,8 @@ pub(super) fn assemble(core: &Core, author: &str, messages: &[Arc<Sealed>]) -> O
         pin: ids.next(),
         blobs,
         published: None,
+        deliveries: Vec::new(),
+        owed: Vec::new(),
     }
 }
 
@@ -114,6 +130,7 @@ pub(super) fn assemble(core: &Core, author: &str, messages: &[Arc<Sealed>]) -> O
 pub(super) fn changes(core: &Core, outbound: &Outbound) -> Result<ChangeSet, serde_json::Error> {
     let now = core.ports.clock.now();
     let batch = &outbound.batch;
+    let private = batch.kind == batch::Type::Private;
     let mut changes = ChangeSet::new(core.name());
     let transaction = Transaction {
         id: outbound.tx,
@@ -133,8 +150,13 @@ pub(super) fn changes(core: &Core, outbound: &Outbound) -> Result<ChangeSet, ser
             state: Some(State::Sent),
             batch: Some(batch.id),
             tx: Some(outbound.tx),
+            pins: (private && !message.pins.is_empty()).then(|| message.pins.clone()),
             ..change::Message::default()
         }));
+    }
+    if private {
+        super::private::changes(core, outbound, now, &mut changes)?;
+        return Ok(changes);
     }
     for operation in operations(core, outbound, now)? {
         changes.push(Change::InsertOperation(operation));

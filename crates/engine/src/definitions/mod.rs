@@ -10,7 +10,7 @@ pub use error::Error;
 use photinus_model::{
     JsonText,
     data::{Data, Validator},
-    message::Type,
+    message::{TxType, Type},
 };
 
 use crate::{
@@ -43,6 +43,8 @@ pub(crate) fn outgoing(
     data.seal().map_err(crate::data::Error::from)?;
     Ok(Outgoing {
         kind: Type::Definition,
+        group: None,
+        tx_type: TxType::BatchPin,
         cid: None,
         topics: vec![topic],
         tag: tag.to_owned(),

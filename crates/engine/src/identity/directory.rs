@@ -24,6 +24,8 @@ pub(crate) struct Directory {
     by_did: Cache<String, Arc<Identity>>,
     owners: Cache<(verifier::Type, String), Uuid>,
     verifiers: Cache<Uuid, Arc<[Verifier]>>,
+    /// The first node of an identity.
+    nodes: Cache<Uuid, Uuid>,
     /// Counts changes; held while the caches are written, so that nothing outdated gets in behind a change.
     changes: Mutex<u64>,
 }
@@ -38,6 +40,7 @@ impl Directory {
             by_did: Cache::new(entries),
             owners: Cache::new(entries),
             verifiers: Cache::new(entries),
+            nodes: Cache::new(entries),
             changes: Mutex::new(0),
         }
     }
@@ -103,6 +106,45 @@ impl Directory {
             self.unless_changed(before, || self.verifiers.insert(identity, Arc::clone(&found)));
         }
         Ok(found)
+    }
+
+    /// The data exchange id of a node, from its profile.
+    pub(crate) async fn peer_of(&self, node: Uuid) -> Result<Option<String>, Error> {
+        #[derive(serde::Deserialize)]
+        struct Profile {
+            id: String,
+        }
+        let Some(node) = self.by_id(node).await? else { return Ok(None) };
+        let profile = node.profile.as_ref().and_then(|profile| profile.read::<Profile>().ok());
+        Ok(profile.map(|profile| profile.id).filter(|id| !id.is_empty()))
+    }
+
+    /// The node of an identity that was registered first.
+    pub(crate) async fn first_node(&self, owner: Uuid) -> Result<Option<Uuid>, Error> {
+        if let Some(found) = self.nodes.get(&owner) {
+            return Ok(Some(found));
+        }
+        let before = *self.changes.lock();
+        let found = self.store.read(&self.namespace).first_child(owner, identity::Type::Node).await?;
+        Ok(found.map(|node| {
+            self.unless_changed(before, || self.nodes.insert(owner, node.id));
+            node.id
+        }))
+    }
+
+    /// Whether an identity is the one with this id, or belongs to it by any number of steps.
+    pub(crate) async fn is_or_is_below(&self, identity: &Identity, ancestor: Option<Uuid>) -> Result<bool, Error> {
+        let Some(ancestor) = ancestor else { return Ok(false) };
+        let (mut id, mut parent) = (identity.id, identity.parent);
+        for _ in 0..super::MAX_ANCESTORS {
+            if id == ancestor {
+                return Ok(true);
+            }
+            let Some(above) = parent else { return Ok(false) };
+            let Some(above) = self.by_id(above).await? else { return Ok(false) };
+            (id, parent) = (above.id, above.parent);
+        }
+        Err(Error::ParentLoop(identity.did.clone()))
     }
 
     /// Takes note of identities and verifiers that were just committed.

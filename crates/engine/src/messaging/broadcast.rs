@@ -1,14 +1,14 @@
 //! Broadcasts: messages to every member of the network.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use photinus_model::{
     message::{Input, Message, TxType, Type},
     tag,
 };
 
-use super::{Error, MAX_IDEMPOTENCY_KEY, Outgoing};
-use crate::{Namespace, data, identity::signer};
+use super::{Error, MAX_IDEMPOTENCY_KEY, Outgoing, Sealed};
+use crate::{Namespace, core::Core, data, identity::signer};
 
 impl Namespace {
     /// Sends a message to every member. Returns once it is durable; with `wait`, once it is confirmed here.
@@ -16,20 +16,7 @@ impl Namespace {
     /// # Errors
     /// When the request is wrong, when its idempotency key was used before, or when it is rejected or not confirmed in time.
     pub async fn broadcast(&self, input: Input, wait: Option<Duration>) -> Result<Message, crate::Error> {
-        let core = self.core();
-        check(&input)?;
-        let header = input.header;
-        let signer = signer::resolve(core, &header.author, &header.key).await.map_err(Error::Author)?;
-        let data = data::inline::resolve(core, input.data).await.map_err(Error::Data)?;
-        let outgoing = Outgoing {
-            kind: Type::Broadcast,
-            cid: header.cid,
-            topics: header.topics,
-            tag: header.tag,
-            signer,
-            data,
-            idempotency_key: input.idempotency_key.filter(|key| !key.is_empty()),
-        };
+        let outgoing = outgoing(self.core(), input).await?;
         self.send_one(outgoing, wait).await
     }
 
@@ -41,7 +28,7 @@ impl Namespace {
     /// Sends one message and, if asked, waits for its confirmation.
     pub(crate) async fn send_one(&self, outgoing: Outgoing, wait: Option<Duration>) -> Result<Message, crate::Error> {
         let core = self.core();
-        let sealed = std::sync::Arc::new(super::seal(core, outgoing)?);
+        let sealed = Arc::new(super::seal(core, outgoing)?);
         let id = sealed.message.header.id;
         let waiter = wait.map(|limit| core.confirmations.register(id).map(|waiter| (waiter, limit))).transpose()?;
         super::accept(core, std::slice::from_ref(&sealed)).await?;
@@ -50,6 +37,30 @@ impl Namespace {
             Some((waiter, limit)) => Ok(super::confirmed(waiter, limit).await?),
         }
     }
+}
+
+async fn outgoing(core: &Core, input: Input) -> Result<Outgoing, Error> {
+    check(&input)?;
+    let header = input.header;
+    let signer = signer::resolve(core, &header.author, &header.key).await.map_err(Error::Author)?;
+    let data = data::inline::resolve(core, input.data).await.map_err(Error::Data)?;
+    Ok(Outgoing {
+        kind: Type::Broadcast,
+        group: None,
+        tx_type: TxType::BatchPin,
+        cid: header.cid,
+        topics: header.topics,
+        tag: header.tag,
+        signer,
+        data,
+        idempotency_key: input.idempotency_key.filter(|key| !key.is_empty()),
+    })
+}
+
+/// A broadcast that is sealed and not stored, so that somebody can wait for it before it is.
+pub(super) async fn prepare(core: &Core, input: Input) -> Result<Arc<Sealed>, Error> {
+    let outgoing = outgoing(core, input).await?;
+    Ok(Arc::new(super::seal(core, outgoing)?))
 }
 
 /// Tags that belong to definitions and to the protocol's own messages.
@@ -79,6 +90,12 @@ fn check(input: &Input) -> Result<(), Error> {
     if !matches!(header.tx_type, TxType::Unset | TxType::BatchPin) {
         return Err(Error::TxType(header.tx_type.as_str().to_owned()));
     }
+    check_common(input)
+}
+
+/// What no message of an application may say.
+pub(super) fn check_common(input: &Input) -> Result<(), Error> {
+    let header = &input.header;
     if RESERVED.contains(&header.tag.as_str()) {
         return Err(Error::ReservedTag(header.tag.clone()));
     }

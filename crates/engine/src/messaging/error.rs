@@ -5,7 +5,7 @@ use photinus_model::{Uuid, message};
 use crate::{
     data,
     error::{Kind, coded},
-    identity,
+    groups, identity,
 };
 
 /// Why a message was refused.
@@ -23,6 +23,26 @@ pub enum Error {
     /// `FF00130`: a transaction type that does not fit this kind of message.
     #[error("'{0}' is not a transaction type of a broadcast: leave 'header.txtype' out, or use batch_pin")]
     TxType(String),
+    /// `FF00130`: a transaction type that does not fit a private message.
+    #[error(
+        "'{0}' is not a transaction type of a private message: leave 'header.txtype' out, or use batch_pin or unpinned"
+    )]
+    PrivateTxType(String),
+    /// `FF10287`: another type on the route of private messages.
+    #[error("field 'header.type' does not fit a private message: leave it out")]
+    PrivateType,
+    /// `FF10261`: a request without a tag.
+    #[error("a request needs 'header.tag', so that it can be told what to answer")]
+    RequestTag,
+    /// `FF10262`: a request that is an answer.
+    #[error("a request cannot have 'header.cid': that is for answers")]
+    RequestCid,
+    /// `FF10271`: a request to nobody.
+    #[error("a request needs 'group.members' or 'header.group', or 'header.type' broadcast to ask everybody")]
+    RequestGroup,
+    /// Its group; the group's own codes.
+    #[error(transparent)]
+    Group(#[from] groups::Error),
     /// `FF10206`: a tag that the protocol itself uses.
     #[error("tag '{0}' is reserved: definitions have routes of their own")]
     ReservedTag(String),
@@ -34,13 +54,15 @@ pub enum Error {
         /// What to do instead.
         hint: &'static str,
     },
-    /// `FF10327`: larger than a batch may be.
+    /// `FF10327`, or `FF10328` for a private message: larger than a batch may be.
     #[error("the message takes {size} bytes of a batch, and a batch takes {limit}")]
     TooLarge {
         /// Bytes that it takes.
         size: usize,
         /// Bytes that a batch takes.
         limit: usize,
+        /// Whether it is private.
+        private: bool,
     },
     /// `FF00135`: a text that is too long.
     #[error("field '{field}' is longer than {limit} bytes")]
@@ -77,9 +99,14 @@ impl Error {
             Self::Author(_) | Self::ReservedTag(_) => "FF10206",
             Self::Data(error) => error.code(),
             Self::Fields(error) => error.code(),
-            Self::TxType(_) => "FF00130",
-            Self::Contradiction { .. } => "FF10287",
-            Self::TooLarge { .. } => "FF10327",
+            Self::TxType(_) | Self::PrivateTxType(_) => "FF00130",
+            Self::Contradiction { .. } | Self::PrivateType => "FF10287",
+            Self::Group(error) => error.code(),
+            Self::RequestTag => "FF10261",
+            Self::RequestCid => "FF10262",
+            Self::RequestGroup => "FF10271",
+            Self::TooLarge { private: false, .. } => "FF10327",
+            Self::TooLarge { private: true, .. } => "FF10328",
             Self::TooLong { .. } => "FF00135",
             Self::Idempotency { .. } => "FF10430",
             Self::NotMultiparty => "FF10414",
@@ -100,6 +127,7 @@ impl Error {
                 Kind::NotFound => Kind::BadInput,
                 kind => kind,
             },
+            Self::Group(error) => error.kind(),
             Self::Idempotency { .. } => Kind::Conflict,
             Self::Encoding(_) => Kind::Internal,
             Self::Store(error) => crate::error::store_kind(error),

@@ -1,10 +1,12 @@
 //! Messages that this member sends: from a request to a sealed message that is stored and on its way.
 //!
 //! A message counts as accepted when it is stored. From then on it reaches the ledger, whatever crashes in between.
-//! Deliberately not here: private messages, which have groups; and how messages are gathered into batches.
+//! Deliberately not here: who is in a group, and how messages are gathered into batches.
 
 mod broadcast;
 mod error;
+mod private;
+mod reply;
 mod seal;
 
 use std::{sync::Arc, time::Duration};
@@ -30,7 +32,7 @@ pub(crate) fn seal(core: &Core, outgoing: Outgoing) -> Result<Sealed, Error> {
     let header = &sealed.message.header;
     let room = batching::Bounds::new(&core.options.batching).room(&header.author, &header.key);
     if sealed.size > room {
-        return Err(Error::TooLarge { size: sealed.size, limit: room });
+        return Err(Error::TooLarge { size: sealed.size, limit: room, private: header.group.is_some() });
     }
     Ok(sealed)
 }
@@ -40,7 +42,13 @@ pub(crate) fn seal(core: &Core, outgoing: Outgoing) -> Result<Sealed, Error> {
 /// When this returns `Ok` the messages are durable; when it fails none is stored. A caller that gives up in between learns
 /// neither; what was stored is sent all the same.
 pub(crate) async fn accept(core: &Arc<Core>, sealed: &[Arc<Sealed>]) -> Result<(), Error> {
+    accept_with(core, sealed, Vec::new()).await
+}
+
+/// As [`accept`], with more changes in the same commit.
+async fn accept_with(core: &Arc<Core>, sealed: &[Arc<Sealed>], more: Vec<Change>) -> Result<(), Error> {
     let mut changes = ChangeSet::new(core.name());
+    changes.extend(more);
     for sealed in sealed {
         for entry in sealed.data.iter().filter(|entry| !entry.stored) {
             changes.push(Change::InsertData(entry.data.clone()));

@@ -1,7 +1,7 @@
 //! Sealing: what a message becomes before it is stored. Pure rules.
 
 use photinus_model::{
-    Time, Uuid, batch,
+    Hash, Time, Uuid, batch,
     data::Data,
     json,
     message::{DataRef, Header, Message, State, TxType, Type},
@@ -25,6 +25,10 @@ pub(crate) struct Entry {
 pub(crate) struct Outgoing {
     /// Type of the message.
     pub(crate) kind: Type,
+    /// The group that it is for; none is everybody.
+    pub(crate) group: Option<Hash>,
+    /// How it is sent.
+    pub(crate) tx_type: TxType,
     /// What it answers.
     pub(crate) cid: Option<Uuid>,
     /// Topics; none stands for the default topic.
@@ -59,7 +63,7 @@ pub(crate) struct Sealed {
     pub(crate) message: Message,
     /// Its data, in order.
     pub(crate) data: Vec<Entry>,
-    /// Bytes that message and data take in a broadcast batch.
+    /// Bytes that message and data take in a batch.
     pub(crate) size: usize,
 }
 
@@ -73,12 +77,12 @@ impl Outgoing {
                 id: place.id,
                 cid: self.cid,
                 kind: self.kind,
-                tx_type: TxType::BatchPin,
+                tx_type: self.tx_type,
                 author: self.signer.author,
                 key: self.signer.key,
                 created: Some(place.created),
                 namespace: place.network_namespace.to_owned(),
-                group: None,
+                group: self.group,
                 topics: self.topics,
                 tag: self.tag,
                 data_hash: None,
@@ -103,9 +107,13 @@ impl Sealed {
     /// Joins a sealed message with its data.
     pub(crate) fn new(message: Message, data: Vec<Entry>) -> Result<Self, Error> {
         let mut size = json::to_bytes(&message.in_batch())?.len() + 1;
+        let kind = if message.header.group.is_some() { batch::Type::Private } else { batch::Type::Broadcast };
+        if kind == batch::Type::Private && message.header.tx_type != TxType::Unpinned {
+            size += PINS_MEMBER + message.header.topics.len() * PIN;
+        }
         for entry in &data {
-            size += json::to_bytes(&entry.data.in_batch(&batch::Type::Broadcast))?.len() + 1;
-            if entry.data.blob.as_ref().is_some_and(|blob| blob.public.is_empty()) {
+            size += json::to_bytes(&entry.data.in_batch(&kind))?.len() + 1;
+            if kind == batch::Type::Broadcast && entry.data.blob.as_ref().is_some_and(|blob| blob.public.is_empty()) {
                 size += PUBLIC_MEMBER;
             }
         }
@@ -113,6 +121,9 @@ impl Sealed {
     }
 }
 
+/// Bytes of the list of pins that a message gets with its batch, and of each pin in it: hash, colon, nonce of up to 20 digits.
+const PINS_MEMBER: usize = 10;
+const PIN: usize = 88;
 /// Bytes of a blob's reference in shared storage that is not known yet.
 const PUBLIC_MEMBER: usize = 128;
 
@@ -132,7 +143,7 @@ impl batching::Entry for Sealed {
 
 #[cfg(test)]
 mod tests {
-    use photinus_model::{Hash, JsonText, data::Validator, message};
+    use photinus_model::{JsonText, data::Validator, message};
 
     use super::*;
 
@@ -154,6 +165,8 @@ mod tests {
         };
         Outgoing {
             kind: Type::Broadcast,
+            group: None,
+            tx_type: TxType::BatchPin,
             cid: None,
             topics: topics.iter().map(|topic| (*topic).to_owned()).collect(),
             tag: tag.into(),

@@ -15,10 +15,11 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     aggregation, batching, confirm,
     core::{Core, Ports},
-    data,
+    data, delivery,
     error::Kind,
-    events, identity, operations,
+    events, groups, identity, operations,
     options::Options,
+    reception,
     supervisor::Tasks,
 };
 
@@ -87,9 +88,12 @@ impl Namespace {
         let multiparty = Multiparty::load(&options, &ports, &store).await?;
         let core = Arc::new(Core {
             identities: identity::Directory::new(store.clone(), &options.name, options.caches.identities),
+            groups: groups::Directory::new(store.clone(), &options.name, options.caches.groups),
             schemas: data::schema::Cache::new(options.caches.schemas),
             confirmations: confirm::Bridge::new(options.limits.waiters),
             batching: batching::Handle::default(),
+            delivery: delivery::Handle::new(),
+            reception: reception::Handle::default(),
             aggregation: aggregation::Handle::new(options.download.parallel),
             operations: operations::Handle::new(),
             events: events::Handle::new(store.clone(), &options.name),
@@ -114,8 +118,10 @@ impl Namespace {
         aggregation::start(core).await?;
         events::start(core).await?;
         core.multiparty.attach(core).await?;
+        delivery::recover(core).await?;
         batching::recover(core).await?;
         operations::resume(core).await?;
+        reception::start(core).await;
         core.multiparty.listen(core).await
     }
 

@@ -20,7 +20,7 @@ use photinus_model::{
     operation::{Operation, Status},
     transaction::Transaction,
 };
-pub(crate) use progress::{Handle, Update, lazily, pending, succeeded};
+pub(crate) use progress::{Handle, Update, durably, lazily, pending, succeeded};
 pub(crate) use receipt::record as receipt;
 pub use resolve::Patch;
 pub(crate) use resume::resume;

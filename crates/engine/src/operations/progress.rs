@@ -23,12 +23,13 @@ pub(crate) struct Update {
     output: Option<JsonText>,
     error: String,
     on_ledger: Option<(Uuid, String)>,
+    with: Option<Change>,
 }
 
 impl Update {
     /// The operation is now at this status.
     pub(crate) fn new(id: Uuid, status: Status) -> Self {
-        Self { id, status, input: None, output: None, error: String::new(), on_ledger: None }
+        Self { id, status, input: None, output: None, error: String::new(), on_ledger: None, with: None }
     }
 
     /// What came of it, if anything.
@@ -46,6 +47,12 @@ impl Update {
     /// Hashes of transactions on the ledger that it came to.
     pub(crate) fn on_ledger(mut self, tx: Option<Uuid>, hash: Option<String>) -> Self {
         self.on_ledger = tx.zip(hash);
+        self
+    }
+
+    /// What else changes in the same commit.
+    pub(crate) fn with(mut self, change: Change) -> Self {
+        self.with = Some(change);
         self
     }
 
@@ -142,6 +149,7 @@ async fn commit(core: &Core, group: &mut Vec<Entry>) {
         let mut changes = ChangeSet::new(core.name());
         for entry in group.iter() {
             changes.push(entry.update.clone().into_change(now));
+            changes.extend(entry.update.with.clone());
             if let Some((tx, hash)) = entry.update.on_ledger.clone() {
                 changes.push(Change::AddBlockchainIds { tx, ids: vec![hash] });
             }

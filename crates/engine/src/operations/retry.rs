@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use photinus_model::{
-    JsonText, Uuid,
+    Hash, JsonText, Uuid,
     operation::{Operation, Status, Type},
 };
 use photinus_store::{Change, ChangeSet, change};
 
 use super::{DataInput, Error, Update};
-use crate::{Namespace, batching, core::Core, data};
+use crate::{Namespace, batching, core::Core, data, delivery};
 
 /// Most repetitions of repetitions that are followed.
 const MAX_CHAIN: usize = 1_000;
@@ -30,7 +30,7 @@ impl Namespace {
     }
 }
 
-async fn repeat(core: &Core, id: Uuid) -> Result<Operation, Error> {
+async fn repeat(core: &Arc<Core>, id: Uuid) -> Result<Operation, Error> {
     let latest = latest(core, id).await?;
     let work = Work::of(core, &latest).await?;
     let now = core.ports.clock.now();
@@ -79,11 +79,27 @@ async fn latest(core: &Core, id: Uuid) -> Result<Operation, Error> {
     Ok(operation)
 }
 
+/// Input of an operation that delivers a batch.
+#[derive(serde::Deserialize)]
+struct SendBatch {
+    batch: Uuid,
+    node: Uuid,
+}
+
+/// Input of an operation that delivers a file.
+#[derive(serde::Deserialize)]
+struct SendBlob {
+    data_id: Uuid,
+    hash: Hash,
+    node: Uuid,
+}
+
 /// What an operation does, ready to be done once more.
 enum Work {
     Batch { outbound: Box<batching::Outbound>, pin: bool },
     Value(Uuid),
     Blob(Uuid),
+    Delivery { node: Uuid, what: delivery::What },
 }
 
 impl Work {
@@ -103,16 +119,31 @@ impl Work {
             }
             Type::SharedStorageUploadValue => Ok(Self::Value(input.read::<DataInput>().map_err(|_| gone())?.data_id)),
             Type::SharedStorageUploadBlob => Ok(Self::Blob(input.read::<DataInput>().map_err(|_| gone())?.data_id)),
+            Type::DataExchangeSendBatch => {
+                let input: SendBatch = input.read().map_err(|_| gone())?;
+                let record = core.store.read(core.name()).batch(input.batch).await?.ok_or_else(gone)?;
+                let what = delivery::What::Batch { id: input.batch, hash: record.hash.ok_or_else(gone)? };
+                Ok(Self::Delivery { node: input.node, what })
+            }
+            Type::DataExchangeSendBlob => {
+                let input: SendBlob = input.read().map_err(|_| gone())?;
+                let what = delivery::What::Blob { data: input.data_id, hash: input.hash };
+                Ok(Self::Delivery { node: input.node, what })
+            }
             kind => Err(Error::NotRepeatable(kind)),
         }
     }
 
-    async fn run(&self, core: &Core, operation: Uuid) -> Result<(Status, Option<JsonText>), String> {
+    async fn run(&self, core: &Arc<Core>, operation: Uuid) -> Result<(Status, Option<JsonText>), String> {
         let published = |reference: String| (Status::Succeeded, super::payload_ref(&reference));
         match self {
             Self::Batch { outbound, pin } => {
                 let repeated = batching::repeat(core, outbound, operation, *pin).await?;
                 Ok((repeated.status, repeated.output))
+            }
+            Self::Delivery { node, what } => {
+                let again = delivery::again(core, *node, what.clone(), operation).await;
+                again.map(|()| (Status::Pending, None)).map_err(|error| error.to_string())
             }
             Self::Value(id) => {
                 data::upload_value(core, *id, operation).await.map(published).map_err(|error| error.to_string())

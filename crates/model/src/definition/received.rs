@@ -16,7 +16,8 @@ use crate::{
 
 mod shapes;
 
-use shapes::{Claim, ContractApiText, Datatype, FfiText, GroupText, Pool, Update, Verification};
+pub(crate) use shapes::GroupText;
+use shapes::{Claim, ContractApiText, Datatype, FfiText, Pool, Update, Verification};
 
 /// The payload of a definition message, by its tag.
 #[derive(Debug, Clone, PartialEq, Eq)]

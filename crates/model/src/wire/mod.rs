@@ -13,10 +13,12 @@ pub(crate) mod decode;
 
 mod accept;
 pub(crate) mod batch;
+mod wrapper;
 
 pub use crate::json::Mismatch;
 pub use accept::{Accepted, Refused, accept};
 pub use batch::Batch;
+pub use wrapper::{Wrapper, parse_wrapper, wrap};
 
 use crate::json;
 

@@ -20,6 +20,19 @@ pub use table::{Table, drive};
 
 use crate::facts::content::Datatype;
 use crate::facts::{DataKey, MessageKey};
+use crate::reason::Lane;
+
+/// The lane and the nonce of its next message, if a change is one of a lane.
+///
+/// # Errors
+/// If the bytes are not a row of their table.
+pub fn lane_of((key, bytes): &Change) -> Result<Option<(Lane, u64)>, Error> {
+    let Some(bytes) = bytes.as_ref().filter(|_| key::Table::of(key) == Some(key::Table::Lane)) else { return Ok(None) };
+    match row::Row::decode(key, bytes)? {
+        row::Row::Lane(state) => Ok(Some((state.lane.clone(), state.next))),
+        _ => Ok(None),
+    }
+}
 
 /// What a step must be told before it can go on.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -63,13 +63,25 @@ impl Read<'_> {
         rows.into_iter().map(read).collect()
     }
 
-    /// Messages of an author that wait for a batch, oldest first, at most `limit`.
+    /// Messages of an author that wait for a batch, oldest first, at most `limit`: those to a group, or those to everybody,
+    /// either with a pin or without.
     ///
     /// # Errors
     /// See [`Read`].
-    pub async fn ready_messages_of(&self, author: &str, limit: usize) -> Result<Vec<Message>, Error> {
+    pub async fn ready_messages_of(
+        &self,
+        author: &str,
+        group: Option<Hash>,
+        pinned: bool,
+        limit: usize,
+    ) -> Result<Vec<Message>, Error> {
         let Some(mut sql) = self.of::<Message>() else { return Ok(Vec::new()) };
         sql.push(" AND state = 'ready' AND author = ").bind(author);
+        match group {
+            Some(group) => sql.push(" AND \"group\" = ").bind(group),
+            None => sql.push(" AND \"group\" IS NULL"),
+        };
+        sql.push(if pinned { " AND txtype <> 'unpinned'" } else { " AND txtype = 'unpinned'" });
         sql.push(" ORDER BY seq LIMIT ").bind(bound(limit));
         self.all(Some(sql)).await
     }

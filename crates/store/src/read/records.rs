@@ -192,6 +192,18 @@ impl Read<'_> {
         Ok(self.by([("type", kind.as_str().into()), ("name", name.into())], 1).await?.pop())
     }
 
+    /// The identity of a type that was accepted first among those that belong to another one.
+    ///
+    /// # Errors
+    /// See [`Read`].
+    pub async fn first_child(
+        &self,
+        parent: Uuid,
+        kind: photinus_model::identity::Type,
+    ) -> Result<Option<Identity>, Error> {
+        Ok(self.by([("parent", parent.into()), ("type", kind.as_str().into())], 1).await?.pop())
+    }
+
     /// A verifier by type and value.
     ///
     /// # Errors
@@ -303,6 +315,19 @@ impl Read<'_> {
             Some(after) if after >= prefix => self.entries(space, " > ", after, to.as_deref(), limit).await,
             _ => self.entries(space, " >= ", prefix, to.as_deref(), limit).await,
         }
+    }
+
+    pub(crate) async fn kv_last(&self, space: u8, prefix: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        let Some(ns) = self.ns() else { return Ok(None) };
+        let mut sql = self.sql("SELECT \"key\" FROM entries WHERE ns = ");
+        sql.bind(ns).push(" AND space = ").bind(i64::from(space));
+        sql.push(" AND \"key\" >= ").bind(Value::Bytes(prefix.to_vec()));
+        if let Some(to) = end_of(prefix) {
+            sql.push(" AND \"key\" < ").bind(Value::Bytes(to));
+        }
+        sql.push(" ORDER BY \"key\" DESC LIMIT 1");
+        let rows = self.readers.select(sql, Cost::Small).await?;
+        rows.into_iter().next().map(|row| Cursor::new(&schema::ENTRIES, row).bytes()).transpose()
     }
 
     async fn entries(

@@ -50,7 +50,8 @@ async fn small_reads_use_an_index() {
     read.messages_by_ids(&ids).await.unwrap();
     read.message_by_idempotency_key(text).await.unwrap();
     read.ready_messages(Some(3), 5).await.unwrap();
-    read.ready_messages_of(text, 5).await.unwrap();
+    read.ready_messages_of(text, None, true, 5).await.unwrap();
+    read.ready_messages_of(text, Some(hash), false, 5).await.unwrap();
     read.messages_of_batch(id).await.unwrap();
     read.data(id).await.unwrap();
     read.data_with_hash(id, hash).await.unwrap();
@@ -77,6 +78,7 @@ async fn small_reads_use_an_index() {
     read.identity(id).await.unwrap();
     read.identity_by_did(text).await.unwrap();
     read.identity_by_name(identity::Type::Org, text).await.unwrap();
+    read.first_child(id, identity::Type::Node).await.unwrap();
     read.verifier(verifier::Type::EthereumAddress, text).await.unwrap();
     read.verifier_by_hash(hash).await.unwrap();
     read.verifiers_of(id).await.unwrap();
@@ -94,6 +96,7 @@ async fn small_reads_use_an_index() {
     store.kv_get("ns", 1, &[1]).await.unwrap();
     store.kv_range("ns", 1, &[1], Some(&[2]), 5).await.unwrap();
     store.kv_scan("ns", 1, &[1], Some(&[1, 2]), 5).await.unwrap();
+    store.kv_last("ns", 1, &[1]).await.unwrap();
     let page = Query::first(25);
     read.messages_of_data(id, &page).await.unwrap();
     for (field, value) in [("tag", "bill"), ("group", &hash.to_string()), ("cid", &id.to_string())] {

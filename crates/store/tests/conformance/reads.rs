@@ -67,6 +67,9 @@ on_both! {
             if number % 3 == 0 {
                 message.header.author = "did:firefly:org/two".to_owned();
             }
+            if number == 9 {
+                message.header.group = None;
+            }
             if number == 5 {
                 message.state = Some(State::Pending);
             }
@@ -77,7 +80,11 @@ on_both! {
         let second = read.ready_messages(Some(first[2].0), 100).await.unwrap();
         let all: Vec<_> = first.into_iter().chain(second).map(|(_, message)| message).collect();
         assert_eq!(ids(&all), [1, 2, 3, 4, 6, 7, 8, 9]);
-        assert_eq!(ids(&read.ready_messages_of("did:firefly:org/two", 2).await.unwrap()), [3, 6]);
+        let of = async |group, pinned| ids(&read.ready_messages_of("did:firefly:org/two", group, pinned, 2).await.unwrap());
+        let group = records::message(3).header.group;
+        assert_eq!(of(group, true).await, [3, 6]);
+        assert_eq!(of(None, true).await, [9]);
+        assert!(of(group, false).await.is_empty());
         store.close().await;
     }
 

@@ -237,7 +237,7 @@ pub(super) struct MemberText {
 decode_object!(MemberText { identity = "identity", node = "node", });
 
 #[derive(Default)]
-pub(super) struct GroupText {
+pub(crate) struct GroupText {
     namespace: String,
     name: String,
     members: Vec<Option<MemberText>>,
@@ -259,12 +259,16 @@ decode_object!(GroupText {
 
 impl GroupText {
     pub(super) fn keep(self) -> Payload {
+        self.group().map_or(Payload::Malformed, Payload::Group)
+    }
+
+    /// The group; nothing if a member is null, which crashes the reference.
+    pub(crate) fn group(self) -> Option<Group> {
         let Self { namespace, name, members, local_namespace, message, hash, created } = self;
         let created = created.map(Time::from);
         let member = |text: Option<MemberText>| text.map(|MemberText { identity, node }| Member { identity, node });
-        // A member that is null crashes the reference.
-        let Some(members) = members.into_iter().map(member).collect() else { return Payload::Malformed };
-        Payload::Group(Group { namespace, name, members, local_namespace, message, hash, created })
+        let members = members.into_iter().map(member).collect::<Option<_>>()?;
+        Some(Group { namespace, name, members, local_namespace, message, hash, created })
     }
 }
 
