@@ -29,6 +29,13 @@ pub(crate) struct Figures {
     pub(crate) p99_ms: f64,
 }
 
+impl Figures {
+    /// A remark behind the name of the work when not all went well.
+    pub(crate) fn failed(&self) -> String {
+        if self.failures == 0 { String::new() } else { format!(" ({} FAILED)", self.failures) }
+    }
+}
+
 /// Runs `clients` closed loops for a while. `request` makes one request of the client with this number.
 pub(crate) async fn closed<F, Fut>(clients: usize, seconds: f64, request: F) -> Figures
 where
