@@ -1,10 +1,6 @@
 //! The one writer: takes what waits, judges it, writes it in one transaction, and answers.
 
-use std::{
-    collections::{HashMap, HashSet},
-    future::Future,
-    sync::Arc,
-};
+use std::{collections::HashMap, future::Future, sync::Arc};
 
 use parking_lot::RwLock;
 use photinus_model::event::Event;
@@ -14,7 +10,7 @@ use crate::{
     change::ChangeSet,
     error::Error,
     feed::Feeds,
-    plan::{self, Counters, Facts, Group, Recent, Want, Writes},
+    plan::{self, Counters, Facts, Group, Recent, Wants, Writes},
 };
 
 /// What a change set has become.
@@ -32,7 +28,7 @@ pub(crate) trait Backend: Send {
     /// Numbers of namespaces by name.
     fn namespaces(&mut self) -> impl Future<Output = Result<HashMap<String, i64>, Failure>> + Send;
     /// Finds rows. Values are of their columns' kinds; each want gets an answer, if an empty one.
-    fn load(&mut self, wants: HashSet<Want>) -> impl Future<Output = Result<Facts, Failure>> + Send;
+    fn load(&mut self, wants: Wants) -> impl Future<Output = Result<Facts, Failure>> + Send;
     /// Writes everything in one transaction; returns when it is durable.
     fn write(&mut self, writes: &Writes) -> impl Future<Output = Result<(), Failure>> + Send;
     /// Ends the connection.
@@ -167,7 +163,7 @@ impl<B: Backend> Lane<B> {
             };
             sets.iter().map(number).collect()
         };
-        let mut wanted = HashSet::new();
+        let mut wanted = Wants::default();
         for (set, ns) in sets.iter().zip(&numbers) {
             plan::wants(*ns, set, &mut wanted);
         }

@@ -1,6 +1,8 @@
 //! What must be known of the rows before a change set can be judged.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+
+use foldhash::fast::RandomState;
 
 use crate::{
     schema::{self, Table},
@@ -80,7 +82,10 @@ impl std::hash::Hash for Find {
 }
 
 /// What was found, by look-up: of rows the look-up's columns, of an entry its value.
-pub(crate) type Facts = HashMap<Want, Vec<Row>>;
+pub(crate) type Facts = HashMap<Want, Vec<Row>, RandomState>;
+
+/// What is asked for. Hashed fast, as there are several for each message; the seed is random, so nobody can aim.
+pub(crate) type Wants = HashSet<Want, RandomState>;
 
 #[cfg(test)]
 mod tests {

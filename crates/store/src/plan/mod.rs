@@ -20,7 +20,7 @@ use photinus_model::event::Event;
 
 #[cfg(test)]
 pub(crate) use lookup::ALL as LOOKUPS;
-pub(crate) use lookup::{Facts, Find, Lookup, Want};
+pub(crate) use lookup::{Facts, Find, Lookup, Want, Wants};
 pub(crate) use recent::Recent;
 pub(crate) use wants::wants;
 pub(crate) use writes::{Update, Writes};
@@ -84,7 +84,7 @@ pub(crate) struct Group<'a> {
 
 impl<'a> Group<'a> {
     pub(crate) fn new(counters: &'a mut Counters) -> Self {
-        Self { counters, facts: Facts::new(), writes: Writes::default(), namespaces: HashMap::new() }
+        Self { counters, facts: Facts::default(), writes: Writes::default(), namespaces: HashMap::new() }
     }
 
     /// The number of a namespace that the database does not know yet.

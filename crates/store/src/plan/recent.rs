@@ -3,9 +3,9 @@
 //! A message is written, put into a batch and decided, in three commits: each needs to know its row. There is one writer, so
 //! what it left in a row is what the row holds.
 
-use std::{collections::HashSet, mem};
+use std::mem;
 
-use super::{Facts, Lookup, Want, lookup};
+use super::{Facts, Lookup, Want, Wants, lookup};
 
 /// What is remembered: look-ups by the one key under which their rows are ever changed.
 static KEPT: [&Lookup; 5] =
@@ -30,7 +30,7 @@ pub(crate) struct Recent {
 impl Recent {
     /// Moves out what is known of `wanted`, which is left with the rest. Whoever commits gives it back with
     /// [`Recent::keep`]; after a failed commit it is looked up again.
-    pub(crate) fn take(&mut self, wanted: &mut HashSet<Want>) -> Facts {
+    pub(crate) fn take(&mut self, wanted: &mut Wants) -> Facts {
         let mut known = Facts::default();
         if self.young.is_empty() && self.old.is_empty() {
             return known;
@@ -89,10 +89,10 @@ mod tests {
     fn what_is_taken_is_not_looked_up_and_not_kept() {
         let mut recent = Recent::default();
         recent.keep(facts(0..3));
-        let mut wanted = HashSet::from([want(1), want(7)]);
+        let mut wanted = Wants::from_iter([want(1), want(7)]);
         assert_eq!(recent.take(&mut wanted), facts(1..2));
-        assert_eq!(wanted, HashSet::from([want(7)]));
-        let mut again = HashSet::from([want(1)]);
+        assert_eq!(wanted, Wants::from_iter([want(7)]));
+        let mut again = Wants::from_iter([want(1)]);
         assert!(recent.take(&mut again).is_empty() && again.len() == 1);
     }
 
@@ -100,14 +100,14 @@ mod tests {
     fn what_is_gone_is_forgotten() {
         let mut recent = Recent::default();
         recent.keep(facts(0..1));
-        let mut wanted = HashSet::from([want(0)]);
+        let mut wanted = Wants::from_iter([want(0)]);
         let mut taken = recent.take(&mut wanted);
         taken.insert(want(0), Vec::new());
         recent.keep(taken);
-        assert!(recent.take(&mut HashSet::from([want(0)])).is_empty());
+        assert!(recent.take(&mut Wants::from_iter([want(0)])).is_empty());
         recent.keep(facts(0..1));
         recent.forget();
-        assert!(recent.take(&mut HashSet::from([want(0)])).is_empty());
+        assert!(recent.take(&mut Wants::from_iter([want(0)])).is_empty());
     }
 
     #[test]
@@ -117,7 +117,7 @@ mod tests {
             recent.keep(facts(start * 1_000..(start + 1) * 1_000));
             assert!(recent.young.len() + recent.old.len() <= HALF + 1_000);
         }
-        assert_eq!(recent.take(&mut HashSet::from([want(39_999)])).len(), 1);
-        assert!(recent.take(&mut HashSet::from([want(0)])).is_empty());
+        assert_eq!(recent.take(&mut Wants::from_iter([want(39_999)])).len(), 1);
+        assert!(recent.take(&mut Wants::from_iter([want(0)])).is_empty());
     }
 }

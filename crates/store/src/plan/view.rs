@@ -1,7 +1,5 @@
 //! The rows as one change set sees them, and the steps that it takes.
 
-use std::collections::HashMap;
-
 use photinus_model::{Hash, Uuid, event::Event, message::State};
 
 use super::{Counters, Facts, Find, Lookup, Refusal, Want, lookup, writes::Step};
@@ -39,7 +37,7 @@ pub(super) struct Known {
 
 impl<'a> View<'a> {
     pub(super) fn new(ns: i64, base: &'a Facts, counters: &'a mut Counters) -> Self {
-        Self { ns, base, own: HashMap::new(), counters, steps: Vec::new(), events: Vec::new() }
+        Self { ns, base, own: Facts::default(), counters, steps: Vec::new(), events: Vec::new() }
     }
 
     pub(super) fn finish(self) -> Outcome {

@@ -1,17 +1,15 @@
 //! What a change set has to know of the rows. Each change here has its counterpart in `apply`.
 
-use std::collections::HashSet;
-
 use photinus_model::Hash;
 
-use super::{Find, Lookup, Want, lookup};
+use super::{Find, Lookup, Want, Wants, lookup};
 use crate::{
     change::{Change, ChangeSet, Precondition},
     value::Value,
 };
 
 /// Adds what a set of the namespace `ns` has to know.
-pub(crate) fn wants(ns: i64, set: &ChangeSet, into: &mut HashSet<Want>) {
+pub(crate) fn wants(ns: i64, set: &ChangeSet, into: &mut Wants) {
     for precondition in &set.preconditions {
         into.insert(match precondition {
             Precondition::KvIs { space, key, .. } => Want::Entry { ns, space: *space, key: key.clone() },
@@ -27,7 +25,7 @@ fn rows<const N: usize>(ns: i64, lookup: &'static Lookup, key: [Value; N]) -> Wa
     Want::Rows(Find { lookup, ns, key: key.into() })
 }
 
-fn add(ns: i64, change: &Change, into: &mut HashSet<Want>) {
+fn add(ns: i64, change: &Change, into: &mut Wants) {
     let mut want = |lookup, key: Value| into.insert(rows(ns, lookup, [key]));
     match change {
         Change::InsertMessage(message) => {

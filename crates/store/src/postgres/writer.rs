@@ -1,7 +1,7 @@
 //! The connection that writes: what a group needs goes to the server in one go, and comes back in one go.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     future::Future,
     pin::Pin,
     task::Poll,
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     lane::{Backend, Failure},
     options,
-    plan::{Facts, Find, Update, Want, Writes},
+    plan::{Facts, Find, Update, Want, Wants, Writes},
     schema::{Kind, Table},
     value::{Row, Value},
 };
@@ -282,8 +282,8 @@ impl Session {
         rows.into_iter().map(read).collect()
     }
 
-    async fn load(&mut self, wants: HashSet<Want>) -> Result<Facts, tokio_postgres::Error> {
-        let mut facts = Facts::with_capacity(wants.len());
+    async fn load(&mut self, wants: Wants) -> Result<Facts, tokio_postgres::Error> {
+        let mut facts = Facts::with_capacity_and_hasher(wants.len(), foldhash::fast::RandomState::default());
         let mut groups: BTreeMap<(&str, &[&str]), Vec<&Find>> = BTreeMap::new();
         let mut single = Vec::new();
         for want in &wants {
@@ -346,7 +346,7 @@ impl Backend for Writer {
         known.map_err(|error| Failure::Unavailable(describe(&error)))
     }
 
-    async fn load(&mut self, wants: HashSet<Want>) -> Result<Facts, Failure> {
+    async fn load(&mut self, wants: Wants) -> Result<Facts, Failure> {
         let facts = self.session().await?.load(wants).await;
         facts.map_err(|error| refused(&error).unwrap_or_else(|| Failure::Unavailable(describe(&error))))
     }

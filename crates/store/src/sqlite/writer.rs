@@ -1,17 +1,13 @@
 //! The connection that writes.
 
-use std::{
-    collections::{HashMap, HashSet},
-    fmt::Write as _,
-    sync::Arc,
-};
+use std::{collections::HashMap, fmt::Write as _, sync::Arc};
 
 use rusqlite::{CachedStatement, Connection, ErrorCode};
 
 use super::{Guard, value};
 use crate::{
     lane::{Backend, Failure},
-    plan::{Facts, Find, Lookup, Update, Want, Writes},
+    plan::{Facts, Find, Lookup, Update, Want, Wants, Writes},
     schema::Table,
     value::{Row, Value},
 };
@@ -194,8 +190,8 @@ impl Backend for Writer {
         namespaces(&self.connection).map_err(|error| failure(&error))
     }
 
-    async fn load(&mut self, wants: HashSet<Want>) -> Result<Facts, Failure> {
-        let mut facts = Facts::with_capacity(wants.len());
+    async fn load(&mut self, wants: Wants) -> Result<Facts, Failure> {
+        let mut facts = Facts::with_capacity_and_hasher(wants.len(), foldhash::fast::RandomState::default());
         for want in wants {
             let rows = self.find(&want).map_err(|error| failure(&error))?;
             facts.insert(want, rows);
