@@ -17,8 +17,18 @@ pub(crate) fn ok<T: Serialize + ?Sized>(value: &T) -> Answer {
 
 /// A value with a status.
 pub(crate) fn json<T: Serialize + ?Sized>(status: StatusCode, value: &T) -> Answer {
-    let mut text = photinus_model::json::to_text(value).map_err(Failure::internal)?;
-    text.push('\n');
+    sized(status, value, USUAL)
+}
+
+/// Bytes that are set aside for an answer whose length nobody guesses.
+const USUAL: usize = 512;
+/// Bytes of a record in a listing, roughly: one that is a little longer costs less than growing many times.
+const RECORD: usize = 1024;
+
+/// A value whose text has about this length.
+fn sized<T: Serialize + ?Sized>(status: StatusCode, value: &T, length: usize) -> Answer {
+    let mut text = photinus_model::json::to_bytes_of(value, length).map_err(Failure::internal)?;
+    text.push(b'\n');
     Ok(of(status, "application/json", text))
 }
 
@@ -39,9 +49,13 @@ pub(crate) fn empty() -> Answer {
 
 /// A listing: an array, or with `count` an object around it.
 pub(crate) fn page<T: Serialize>(page: &Page<T>) -> Answer {
+    let length = USUAL + page.items.len() * RECORD;
     match page.total {
-        None => ok(&page.items),
-        Some(total) => ok(&Envelope { count: page.items.len(), total: Some(total), items: &page.items }),
+        None => sized(StatusCode::OK, &page.items, length),
+        Some(total) => {
+            let envelope = Envelope { count: page.items.len(), total: Some(total), items: &page.items };
+            sized(StatusCode::OK, &envelope, length)
+        }
     }
 }
 

@@ -119,6 +119,8 @@ macro_rules! open_text {
 
         impl From<&str> for $name {
             fn from(text: &str) -> Self {
+                // As nearly everybody writes it.
+                match text { $($text => return Self::$variant,)+ _ => {} }
                 let text = $crate::text::lower(text);
                 match text.as_str() { $($text => Self::$variant,)+ _ => Self::Other(text.into_boxed_str()) }
             }

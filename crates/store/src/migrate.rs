@@ -22,12 +22,14 @@ impl Migration {
 pub(crate) static SQLITE: &[Migration] = &[
     Migration { version: 1, sql: include_str!("../migrations/sqlite/0001_first.sql") },
     Migration { version: 2, sql: include_str!("../migrations/sqlite/0002_times_and_paths.sql") },
+    Migration { version: 3, sql: include_str!("../migrations/sqlite/0003_filters_in_order.sql") },
 ];
 
 /// The steps of PostgreSQL.
 pub(crate) static POSTGRES: &[Migration] = &[
     Migration { version: 1, sql: include_str!("../migrations/postgres/0001_first.sql") },
     Migration { version: 2, sql: include_str!("../migrations/postgres/0002_times_and_paths.sql") },
+    Migration { version: 3, sql: include_str!("../migrations/postgres/0003_filters_in_order.sql") },
 ];
 
 /// The table of what was applied, the same on both databases.

@@ -14,4 +14,4 @@ pub use cursor::Mismatch;
 pub use sorted::sorted;
 pub use value::JsonText;
 pub(crate) use writer::own;
-pub use writer::{to_bytes, to_text};
+pub use writer::{to_bytes, to_bytes_of, to_text};

@@ -47,7 +47,15 @@ impl Formatter for Escaping {
 /// # Errors
 /// Only when the type's own serialisation fails; none of this crate's does.
 pub fn to_bytes<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, serde_json::Error> {
-    let mut bytes = Vec::with_capacity(256);
+    to_bytes_of(value, 256)
+}
+
+/// As [`to_bytes`], for a value whose text has about this length.
+///
+/// # Errors
+/// As [`to_bytes`].
+pub fn to_bytes_of<T: Serialize + ?Sized>(value: &T, length: usize) -> Result<Vec<u8>, serde_json::Error> {
+    let mut bytes = Vec::with_capacity(length);
     value.serialize(&mut Serializer::with_formatter(&mut bytes, Escaping))?;
     Ok(bytes)
 }
