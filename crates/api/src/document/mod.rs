@@ -141,6 +141,9 @@ fn responses(route: &Route) -> Value {
         Some("Blob") => {
             Some(json!({ "application/octet-stream": { "schema": { "type": "string", "format": "binary" } } }))
         }
+        Some(output) if route.lists.is_some() || route.takes == Some("Query") => {
+            Some(json!({ "application/json": { "schema": schema::listing(output) } }))
+        }
         Some(output) => Some(json!({ "application/json": { "schema": schema::of(output) } })),
     };
     let success = match content {

@@ -242,9 +242,9 @@ pub(super) fn of(words: &str) -> Value {
     }
     match words {
         "string" => json!({ "type": "string" }),
-        "uuid" => json!({ "type": "string", "format": "uuid" }),
-        "hash" => json!({ "type": "string", "format": "byte" }),
-        "time" => json!({ "type": "string", "format": "date-time" }),
+        "uuid" => json!({ "type": "string", "format": "uuid", "nullable": true }),
+        "hash" => json!({ "type": "string", "format": "byte", "nullable": true }),
+        "time" => json!({ "type": "string", "format": "date-time", "nullable": true }),
         "int" => json!({ "type": "integer", "format": "int64" }),
         "number" => json!({ "type": "number", "format": "double" }),
         "bool" => json!({ "type": "boolean" }),
@@ -252,6 +252,13 @@ pub(super) fn of(words: &str) -> Value {
         "any" => json!({}),
         name => json!({ "$ref": format!("#/components/schemas/{name}") }),
     }
+}
+
+/// What a listing gives: an array, or with `count` an object around it.
+pub(super) fn listing(words: &str) -> Value {
+    let count = json!({ "type": "integer", "format": "int64" });
+    let properties = json!({ "count": count, "total": count, "items": of(words) });
+    json!({ "anyOf": [of(words), { "type": "object", "properties": properties, "required": ["count", "items"] }] })
 }
 
 fn of_fields(name: &str, fields: &str) -> Value {

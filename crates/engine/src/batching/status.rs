@@ -43,18 +43,26 @@ pub struct Status {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_flush_error_time: Option<Time>,
     /// Mean bytes of a batch.
+    #[serde(serialize_with = "whole")]
     pub average_batch_bytes: f64,
     /// Mean messages of a batch.
     pub average_batch_messages: f64,
     /// Mean data of a batch.
     pub average_batch_data: f64,
     /// Mean duration from sealing to submission, in milliseconds.
-    #[serde(rename = "averageFlushTimeMS")]
+    #[serde(rename = "averageFlushTimeMS", serialize_with = "whole")]
     pub average_flush_time_ms: f64,
     /// Batches that were submitted.
     pub total_batches: u64,
     /// Attempts that failed.
     pub total_errors: u64,
+}
+
+/// A mean as clients read it: without a fraction.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn whole<S: serde::Serializer>(mean: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    // Rounds towards the nearest; what does not fit into 64 bits is no length of time or bytes.
+    serializer.serialize_i64(mean.round() as i64)
 }
 
 /// Running sums behind the averages.

@@ -6,8 +6,8 @@ mod messages;
 mod records;
 mod sql;
 
-use photinus_model::{Time, namespace::Namespace};
-use photinus_query::{Filter, Query};
+use photinus_model::{Hash, Time, namespace::Namespace};
+use photinus_query::{Filter, Operator, Query, Value as Wanted};
 
 pub use charts::{Chart, Counted};
 pub(crate) use sql::{Cost, Dialect, Sql};
@@ -68,6 +68,20 @@ impl Readers {
     }
 }
 
+/// Whether the rows that pass are found by an index that has them in the order of their collection.
+fn is_in_order(table: &'static Table, filter: &Filter) -> bool {
+    let Filter::All(filters) = filter else { return false };
+    let [Filter::Is(condition)] = filters.as_slice() else { return false };
+    let plain = condition.operator == Operator::Equal && !condition.not && !condition.ignore_case;
+    let Wanted::Text(text) = &condition.value else { return false };
+    let indexed = match condition.field.name {
+        "tag" => !text.is_empty(),
+        "group" => Hash::parse_strict(text).is_ok_and(|hash| hash.to_string() == *text),
+        _ => false,
+    };
+    plain && indexed && std::ptr::eq(table, &schema::MESSAGES)
+}
+
 /// A page of records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T> {
@@ -106,11 +120,10 @@ impl<'a> Read<'a> {
     /// # Errors
     /// [`Error::Field`] when the query is for another collection.
     pub async fn find<T: Stored>(&self, query: &Query) -> Result<Page<T>, Error> {
-        let first_rows = query.filter == Filter::everything()
-            && query.sort.is_empty()
-            && query.skip == 0
-            && query.limit.is_some_and(|limit| limit <= SMALL_PAGE);
-        self.find_among(query, if first_rows { Cost::Small } else { Cost::Open }, |_, _| ()).await
+        let first_rows =
+            query.sort.is_empty() && query.skip == 0 && query.limit.is_some_and(|limit| limit <= SMALL_PAGE);
+        let small = first_rows && (query.filter == Filter::everything() || is_in_order(T::TABLE, &query.filter));
+        self.find_among(query, if small { Cost::Small } else { Cost::Open }, |_, _| ()).await
     }
 
     /// Answers a query on the rows for which a condition on them holds too; it is given the number of the namespace.
