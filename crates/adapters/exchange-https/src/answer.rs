@@ -1,8 +1,7 @@
 //! Answers the requests of authenticated peers.
 //!
 //! `POST /photinus/v1/<protocol>` over HTTP/2 are the calls between Photinus nodes, and what is below
-//! [`DELIVERIES`] their private deliveries. `HEAD /api/v1/ping` is the sign of life
-//! that FireFly data exchanges ask each other for; their messages and blobs are not served yet.
+//! [`DELIVERIES`] their private deliveries. What is below [`sidecar::API`] is the wire of FireFly's data exchange.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -15,6 +14,7 @@ use crate::{
     frame::{self, Demands, Outgoing},
     guest::Guest,
     shared::Shared,
+    sidecar,
     trust::{Presented, Target},
 };
 
@@ -45,11 +45,10 @@ impl Caller {
             return Ok(error(StatusCode::FORBIDDEN, &refused.to_string()));
         }
         let path = request.uri().path();
-        if request.method() == Method::HEAD && path == PING {
-            return Ok(status(StatusCode::NO_CONTENT, frame::text("")));
-        }
-        if path.starts_with(DELIVERIES) {
-            return Ok(self.delivery(request).await.unwrap_or_else(|Refused(code, reason)| {
+        let (delivery, sidecar) = (path.starts_with(DELIVERIES), path.starts_with(sidecar::API));
+        if delivery || sidecar {
+            let taken = if delivery { self.delivery(request).await } else { self.data_exchange(request).await };
+            return Ok(taken.unwrap_or_else(|Refused(code, reason)| {
                 tracing::debug!(peer = %self.id.0, %code, reason, "delivery refused");
                 error(code, &reason)
             }));

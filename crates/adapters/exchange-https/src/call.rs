@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 use crate::{
     answer::CALLS,
     frame::{self, Demands, Outgoing},
-    link::{Channel, Link},
+    link::{Channel, Link, Way},
     shared::Shared,
     trust::Target,
 };
@@ -49,7 +49,10 @@ impl Call<'_> {
 
     async fn make(&self, protocol: &str, request: Parcel) -> Result<Parcel, Error> {
         let limits = &self.shared.limits;
-        let channel = open(self.shared, self.link, self.peer).await.map_err(|reason| self.unreachable(reason))?;
+        let channel = open(self.shared, self.link, self.peer).await.map_err(|closed| match closed {
+            Closed::Unreachable(reason) => self.unreachable(reason),
+            Closed::OtherKind => self.refused(OTHER_KIND),
+        })?;
         let progress = Progress::default();
         let body = frame::encode(request, progress.tick()).map_err(|e| self.refused(format!("not sent: {e}")))?;
         let request = Request::builder().method(Method::POST).uri(format!("{CALLS}{protocol}"));
@@ -80,20 +83,55 @@ impl Progress {
         let last = Arc::clone(&self.0);
         move || *last.lock() = Instant::now()
     }
+
+    /// Waits for an answer as long as the request's body flows and a while after.
+    pub(crate) async fn wait<T>(
+        &self,
+        answer: impl Future<Output = Result<T, hyper::Error>>,
+        patience: Duration,
+    ) -> Result<T, String> {
+        let mut answer = std::pin::pin!(answer);
+        loop {
+            let deadline = *self.0.lock() + patience;
+            tokio::select! {
+                answer = answer.as_mut() => return answer.map_err(|e| cause(&e)),
+                () = tokio::time::sleep_until(deadline) => {
+                    if Instant::now() >= *self.0.lock() + patience {
+                        return Err("no answer in time".to_owned());
+                    }
+                }
+            }
+        }
+    }
 }
 
+/// Why a peer cannot be asked for what only Photinus nodes do.
+pub(crate) enum Closed {
+    /// There is no connection, for this reason.
+    Unreachable(String),
+    /// It runs the FireFly data exchange.
+    OtherKind,
+}
+
+/// What is said of such a peer.
+pub(crate) const OTHER_KIND: &str = "it runs a FireFly data exchange, which answers no calls and no questions";
+
 /// The open connection to a peer whose certificate is good still.
-pub(crate) async fn open(shared: &Shared, link: &Link, peer: &PeerId) -> Result<Channel, String> {
-    let channel = link.channel().await?;
+pub(crate) async fn open(shared: &Shared, link: &Link, peer: &PeerId) -> Result<Arc<Channel>, Closed> {
+    let channel = match link.way().await.map_err(Closed::Unreachable)? {
+        Way::Node(channel) => channel,
+        Way::Sidecar(_) => return Err(Closed::OtherKind),
+    };
     let target = Target::Peer(peer.clone());
-    shared.trust.verify(&target, &channel.presented, shared.now()).map_err(|e| e.to_string())?;
+    let good = shared.trust.verify(&target, &channel.presented, shared.now());
+    good.map_err(|e| Closed::Unreachable(e.to_string()))?;
     Ok(channel)
 }
 
 /// Sends a request whose URI is a path, and waits for the answer's first byte as long as the request's body flows and a while
 /// after.
 pub(crate) async fn send(
-    mut channel: Channel,
+    channel: Arc<Channel>,
     request: request::Builder,
     body: Outgoing,
     progress: &Progress,
@@ -103,18 +141,7 @@ pub(crate) async fn send(
     let endpoint = &channel.endpoint;
     let uri = format!("https://{}{}{}", endpoint.authority(), endpoint.prefix(), request.uri().path());
     *request.uri_mut() = uri.parse().map_err(|_| "the address cannot be used".to_owned())?;
-    let mut response = std::pin::pin!(channel.sender.send_request(request));
-    loop {
-        let deadline = *progress.0.lock() + patience;
-        tokio::select! {
-            response = response.as_mut() => return response.map_err(|e| cause(&e)),
-            () = tokio::time::sleep_until(deadline) => {
-                if Instant::now() >= *progress.0.lock() + patience {
-                    return Err("no answer in time".to_owned());
-                }
-            }
-        }
-    }
+    progress.wait(channel.sender.clone().send_request(request), patience).await
 }
 
 /// The error with what caused it, which is where the library keeps the interesting part.

@@ -141,6 +141,11 @@ pub(crate) async fn collect(mut incoming: Incoming, limit: u64, idle: Duration) 
     Ok(whole.freeze())
 }
 
+/// A body of at most `limit` bytes as a stream.
+pub(crate) fn chunks(incoming: Incoming, limit: u64, idle: Duration) -> ByteStream {
+    flow(Bytes::new(), incoming, Demands { head: idle, idle, body: limit })
+}
+
 /// A body that is read in pieces of known sizes, without copies.
 pub(crate) struct Pieces {
     incoming: Incoming,

@@ -4,7 +4,8 @@
 //! * Trust: a peer is known by the certificates in its node identity on the ledger, or by a fingerprint in the configuration
 //!   until it is registered. A certificate proves one id and nothing more.
 //! * Calls: [`photinus_ports::peers::Peers`] over HTTP/2 on mutual TLS, with one kept connection to each peer.
-//! * Deliveries: private messages and questions, on the same connections, handed to whoever receives for a node.
+//! * Deliveries: private messages, blobs and questions, on the same connections, handed to whoever receives for a node.
+//! * FireFly: members that run FireFly's data exchange are reached, and reach this node, by its wire on the same port.
 //!
 //! Deliberately not here: what waits for a peer that is away (the engine's store keeps it), and anything about what calls and
 //! messages carry.
@@ -41,6 +42,7 @@ pub mod options;
 mod profile;
 mod service;
 mod shared;
+mod sidecar;
 mod tls;
 mod trust;
 

@@ -14,13 +14,14 @@ use tokio::{
     sync::{Notify, Semaphore, watch},
     time::{Instant, timeout},
 };
-use tokio_rustls::{TlsConnector, rustls::ClientConfig};
+use tokio_rustls::{TlsConnector, client::TlsStream, rustls::ClientConfig};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::{
     endpoint::Endpoint,
     frame::{self, Outgoing},
     options::Limits,
+    sidecar::Pool,
     tls,
     trust::{Presented, Target},
 };
@@ -43,12 +44,21 @@ pub(crate) struct Channel {
     pub(crate) presented: Presented,
 }
 
+/// How a peer is spoken to.
+#[derive(Clone)]
+pub(crate) enum Way {
+    /// It is a Photinus node, with one connection for everything.
+    Node(Arc<Channel>),
+    /// It runs the FireFly data exchange.
+    Sidecar(Arc<Pool>),
+}
+
 #[derive(Clone)]
 pub(crate) enum State {
     /// The first attempt is under way.
     Connecting,
-    /// Calls can be made.
-    Up(Channel),
+    /// It can be reached.
+    Up(Way),
     /// The last attempt failed, or the connection broke; the next attempt comes by itself.
     Down(String),
 }
@@ -90,15 +100,15 @@ impl Link {
         self.wake.notify_one();
     }
 
-    /// The open connection. Waits for the first attempt only; the reason when there is none.
-    pub(crate) async fn channel(&self) -> Result<Channel, String> {
+    /// How it is reached. Waits for the first attempt only; the reason when it is not.
+    pub(crate) async fn way(&self) -> Result<Way, String> {
         let mut state = self.state.subscribe();
         let state = state
             .wait_for(|state| !matches!(state, State::Connecting))
             .await
             .map_err(|_| "the data exchange has stopped".to_owned())?;
         match &*state {
-            State::Up(channel) => Ok(channel.clone()),
+            State::Up(way) => Ok(way.clone()),
             State::Down(reason) => Err(reason.clone()),
             State::Connecting => Err("not connected".to_owned()),
         }
@@ -120,7 +130,7 @@ impl Link {
         limits: &Limits,
         stop: &CancellationToken,
         endpoints: impl Fn() -> Vec<Endpoint>,
-        up: impl Fn(&Channel),
+        up: impl Fn(&Presented),
     ) {
         tokio::select! {
             () = self.keep(config, limits, endpoints, up) => {}
@@ -134,7 +144,7 @@ impl Link {
         config: Arc<ClientConfig>,
         limits: &Limits,
         endpoints: impl Fn() -> Vec<Endpoint>,
-        up: impl Fn(&Channel),
+        up: impl Fn(&Presented),
     ) {
         let mut pause = FIRST_PAUSE;
         loop {
@@ -147,17 +157,10 @@ impl Link {
                 let attempt = timeout(limits.connect, open(&endpoint, Arc::clone(&config), limits));
                 match attempt.await.unwrap_or_else(|_| Err("no answer in time".to_owned())) {
                     Err(error) => reason = format!("{endpoint}: {error}"),
-                    Ok((channel, driver)) => {
-                        tracing::info!(target = ?self.target, %endpoint, "peer connected");
+                    Ok(opened) => {
                         *self.last_endpoint.lock() = Some(endpoint.clone());
                         let since = Instant::now();
-                        self.state.send_replace(State::Up(channel.clone()));
-                        up(&channel);
-                        drop(channel);
-                        if driver.await.is_err() {
-                            tracing::warn!(%endpoint, "the task of a connection failed");
-                        }
-                        reason = format!("{endpoint}: the connection broke");
+                        reason = format!("{endpoint}: {}", self.stay(opened, &endpoint, limits, &up).await);
                         if since.elapsed() >= GOOD {
                             pause = FIRST_PAUSE;
                         }
@@ -170,6 +173,36 @@ impl Link {
             tokio::select! {
                 () = tokio::time::sleep(jitter(pause)) => pause = (pause * 2).min(limits.max_back_off),
                 () = self.wake.notified() => {}
+            }
+        }
+    }
+
+    /// Stays with a peer that was reached until it is lost, and gives the reason.
+    async fn stay(&self, opened: Opened, endpoint: &Endpoint, limits: &Limits, up: &impl Fn(&Presented)) -> String {
+        match opened {
+            Opened::Node(channel, driver) => {
+                tracing::info!(target = ?self.target, %endpoint, "peer connected");
+                let presented = channel.presented.clone();
+                self.state.send_replace(State::Up(Way::Node(channel)));
+                up(&presented);
+                if driver.await.is_err() {
+                    tracing::warn!(%endpoint, "the task of a connection failed");
+                }
+                "the connection broke".to_owned()
+            }
+            Opened::Sidecar(pool, presented) => {
+                tracing::info!(target = ?self.target, %endpoint, "peer reached, which runs a FireFly data exchange");
+                self.state.send_replace(State::Up(Way::Sidecar(Arc::clone(&pool))));
+                up(&presented);
+                loop {
+                    tokio::select! {
+                        () = tokio::time::sleep(limits.keep_alive) => {}
+                        () = self.wake.notified() => {}
+                    }
+                    if let Err(reason) = pool.ping().await {
+                        return reason;
+                    }
+                }
             }
         }
     }
@@ -190,22 +223,32 @@ fn jitter(pause: Duration) -> Duration {
     pause.mul_f64(rand::random_range(0.5..=1.0))
 }
 
-async fn open(
-    endpoint: &Endpoint,
-    config: Arc<ClientConfig>,
-    limits: &Limits,
-) -> Result<(Channel, AbortOnDropHandle<()>), String> {
+/// A peer that was reached.
+enum Opened {
+    Node(Arc<Channel>, AbortOnDropHandle<()>),
+    Sidecar(Arc<Pool>, Presented),
+}
+
+/// A TLS connection whose other end is trusted to be the target that `config` is for.
+pub(crate) async fn handshake(endpoint: &Endpoint, config: Arc<ClientConfig>) -> Result<TlsStream<TcpStream>, String> {
     let tcp = TcpStream::connect((endpoint.host(), endpoint.port())).await.map_err(|e| e.to_string())?;
     tcp.set_nodelay(true).map_err(|e| e.to_string())?;
-    let tls = TlsConnector::from(config).connect(endpoint.server_name(), tcp).await.map_err(|e| e.to_string())?;
+    TlsConnector::from(config).connect(endpoint.server_name(), tcp).await.map_err(|e| e.to_string())
+}
+
+async fn open(endpoint: &Endpoint, config: Arc<ClientConfig>, limits: &Limits) -> Result<Opened, String> {
+    let tls = handshake(endpoint, Arc::clone(&config)).await?;
     let session = tls.get_ref().1;
-    if session.alpn_protocol() != Some(tls::H2) {
-        return Err("the peer does not speak the protocol of Photinus nodes".to_owned());
-    }
     let presented = match session.peer_certificates() {
         Some([leaf, intermediates @ ..]) => Presented::new(leaf, intermediates).map_err(|e| e.to_string())?,
         _ => return Err("the peer has no certificate".to_owned()),
     };
+    if session.alpn_protocol() != Some(tls::H2) {
+        let pool = Pool::new(endpoint.clone(), config, limits.connect);
+        drop(tls);
+        pool.ping().await?;
+        return Ok(Opened::Sidecar(pool, presented));
+    }
     let (mut sender, connection) = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .initial_stream_window_size(WINDOWS.0)
@@ -233,5 +276,6 @@ async fn open(
     if answer.status() != StatusCode::NO_CONTENT {
         return Err(format!("the peer answered {} to a ping", answer.status()));
     }
-    Ok((Channel { sender, endpoint: endpoint.clone(), presented }, driver))
+    let channel = Channel { sender, endpoint: endpoint.clone(), presented };
+    Ok(Opened::Node(Arc::new(channel), driver))
 }

@@ -17,6 +17,8 @@ pub struct Options {
     pub endpoint: Option<Endpoint>,
     /// A certificate of the operator's own, in place of a self-signed one that is made on first start.
     pub given: Option<Given>,
+    /// PEM file of the certificate that this node will use next; published beside the one in use.
+    pub next: Option<PathBuf>,
     /// Peers that are trusted before the ledger names them.
     pub bootstrap: Vec<Bootstrap>,
     /// How long a replaced certificate of a peer is still accepted.
@@ -35,6 +37,7 @@ impl Options {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             endpoint: None,
             given: None,
+            next: None,
             bootstrap: Vec::new(),
             grace: Duration::from_secs(7 * 24 * 3600),
             limits: Limits::default(),

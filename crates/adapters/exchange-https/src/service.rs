@@ -77,10 +77,13 @@ impl Service {
         let address = listener.local_addr().map_err(|source| Error::Listen { address: options.listen, source })?;
         let endpoint = options.endpoint.clone().unwrap_or_else(|| Endpoint::of(address));
         std::fs::create_dir_all(&options.dir).map_err(|source| Error::File { path: options.dir.clone(), source })?;
-        let identity = match &options.given {
+        let mut identity = match &options.given {
             Some(files) => Identity::load(files, &options.id)?,
             None => Identity::load_or_create(&options.dir, &options.id, endpoint.host())?,
         };
+        if let Some(next) = &options.next {
+            identity.announce(next)?;
+        }
         let peers = options.dir.join(PEERS_FILE);
         let trust = Trust::open(&peers, identity.id(), identity.fingerprint(), &options.bootstrap, options.grace)?;
         let trust = Arc::new(trust);

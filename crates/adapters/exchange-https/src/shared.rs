@@ -23,7 +23,7 @@ use crate::{
     link::Link,
     options::Limits,
     tls,
-    trust::{Target, Trust},
+    trust::{Presented, Target, Trust},
 };
 
 pub(crate) struct Shared {
@@ -96,7 +96,7 @@ impl Shared {
             let shared = Arc::clone(self);
             self.tasks.spawn(async move {
                 let endpoints = || shared.trust.endpoints(&link.target);
-                let up = |channel: &crate::link::Channel| shared.reached(&link, channel);
+                let up = |presented: &Presented| shared.reached(&link, presented);
                 link.run(config, &shared.limits, &shared.stop, endpoints, up).await;
                 shared.links.lock().remove(&link.target);
             });
@@ -104,15 +104,15 @@ impl Shared {
     }
 
     /// A connection of ours was opened and answered.
-    fn reached(self: &Arc<Self>, link: &Link, channel: &crate::link::Channel) {
+    fn reached(self: &Arc<Self>, link: &Link, presented: &Presented) {
         if matches!(link.target, Target::Unnamed(_)) {
-            self.met(&channel.presented);
+            self.met(presented);
         }
         self.changed();
     }
 
     /// A peer proved who it is: an unnamed bootstrap peer has its name now, and gets a link of its own.
-    pub(crate) fn met(self: &Arc<Self>, presented: &crate::trust::Presented) {
+    pub(crate) fn met(self: &Arc<Self>, presented: &Presented) {
         let Ok(id) = presented.leaf().id() else { return };
         if self.trust.name(presented.leaf().fingerprint(), &PeerId(id.to_owned())) {
             tracing::info!(id, "bootstrap peer has its name");

@@ -65,7 +65,8 @@ pub(crate) fn client(
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity.certified())));
-    config.alpn_protocols = vec![H2.to_vec()];
+    // Which of them is chosen tells what kind of peer it is.
+    config.alpn_protocols = vec![H2.to_vec(), HTTP_1_1.to_vec()];
     config.resumption = Resumption::disabled();
     Ok(config)
 }

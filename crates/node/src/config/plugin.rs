@@ -120,6 +120,8 @@ pub struct DataExchange {
     pub key: Option<PathBuf>,
     /// A certificate authority to publish beside the certificate.
     pub authority: Option<PathBuf>,
+    /// The certificate that will be used next, published beside the one in use.
+    pub next_certificate: Option<PathBuf>,
     /// The largest private message that is sent or taken, in bytes. Default 1 MiB, which is what FireFly's data exchange takes.
     pub max_message: u64,
     /// The largest blob that is sent or taken, in bytes. Default 16 GiB.
@@ -303,6 +305,7 @@ fn data_exchange(section: &Section<'_>) -> Option<DataExchange> {
         certificate,
         key,
         authority: path("caFile"),
+        next_certificate: path("nextCertFile"),
         max_message: limit(&https, "maxMessage", 1 << 20, 64 << 20),
         max_blob: limit(&https, "maxBlob", 16 << 30, 1 << 50),
         peers: https

@@ -30,6 +30,7 @@ async fn options(plugin: &DataExchange, organization: &str) -> Result<Options, E
     let id = plugin.id.as_deref().unwrap_or(organization);
     let mut options = Options::new(&plugin.directory, id);
     options.listen = crate::address::resolve("https.address", &plugin.address, plugin.port).await?;
+    options.next.clone_from(&plugin.next_certificate);
     options.limits.message = plugin.max_message;
     options.limits.body = plugin.max_blob;
     if let Some(endpoint) = &plugin.endpoint {
@@ -65,6 +66,7 @@ mod tests {
             certificate: Some("c.pem".into()),
             key: Some("k.pem".into()),
             authority: None,
+            next_certificate: None,
             max_message: 1 << 20,
             max_blob: 16 << 30,
             peers: vec![Peer { endpoint: "https://127.0.0.1:1".into(), fingerprint: "ab".repeat(32) }],

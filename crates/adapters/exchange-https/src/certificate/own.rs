@@ -28,6 +28,8 @@ pub struct Identity {
     id: String,
     published: Bundle,
     leaf: Certificate,
+    /// When the first certificate of the chain ends, in Unix seconds.
+    not_after: i64,
     certified: Arc<CertifiedKey>,
 }
 
@@ -91,7 +93,25 @@ impl Identity {
                 Bundle::parse(&joined).map_err(|e| unusable(path, e.to_string()))?
             }
         };
-        Ok(Self { id: id.to_owned(), leaf: leaf.clone(), published, certified: Arc::new(certified) })
+        let ends = chain.certificates().iter().map(Certificate::not_after).fold(leaf.not_after(), i64::min);
+        let leaf = leaf.clone();
+        Ok(Self { id: id.to_owned(), leaf, not_after: ends, published, certified: Arc::new(certified) })
+    }
+
+    /// Publishes another certificate beside the own one, so that peers accept it from the moment when it is used. A node that
+    /// used a certificate nobody knows could not even tell its peers of it.
+    pub(crate) fn announce(&mut self, next: &Path) -> Result<(), Error> {
+        let unusable = |reason: String| Error::Certificate { path: next.to_owned(), reason };
+        let text = fs::read_to_string(next).map_err(at(next))?;
+        let chain = Bundle::parse(&text).map_err(|e| unusable(e.to_string()))?;
+        let found = chain.certificates().first().and_then(|leaf| leaf.id().ok()).unwrap_or_default();
+        if found != self.id {
+            let (found, configured) = (found.to_owned(), self.id.clone());
+            return Err(Error::OtherId { path: next.to_owned(), found, configured });
+        }
+        let joined = format!("{}\n{text}", self.published.text().trim_end());
+        self.published = Bundle::parse(&joined).map_err(|e| unusable(e.to_string()))?;
+        Ok(())
     }
 
     /// Base id, as the certificate carries it.
@@ -113,9 +133,8 @@ impl Identity {
     }
 
     /// When the first certificate of the chain ends, in Unix seconds.
-    pub(crate) fn not_after(&self) -> i64 {
-        let chain = self.published.certificates().iter().map(Certificate::not_after);
-        chain.fold(self.leaf.not_after(), i64::min)
+    pub(crate) const fn not_after(&self) -> i64 {
+        self.not_after
     }
 
     #[cfg(test)]

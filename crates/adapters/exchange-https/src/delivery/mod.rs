@@ -46,7 +46,7 @@ impl Refused {
 }
 
 /// How a receiver's refusal is told to a peer.
-fn refused(refusal: Refusal) -> Refused {
+pub(crate) fn refused(refusal: Refusal) -> Refused {
     match refusal {
         Refusal::Never(reason) => Refused(StatusCode::UNPROCESSABLE_ENTITY, reason),
         Refusal::Later(reason) => Refused(StatusCode::SERVICE_UNAVAILABLE, reason),

@@ -14,10 +14,11 @@ use super::{
     DELIVERIES, MAX_ANSWER, MAX_MANIFEST, MAX_QUESTION, MESSAGE, QUESTION, refused_here, route, squeeze, understood,
 };
 use crate::{
-    call::{self, Progress},
+    call::{self, Closed, OTHER_KIND, Progress},
     frame::{self, Outgoing},
-    link::{Channel, Link},
+    link::{Channel, Link, Way},
     shared::Shared,
+    sidecar::{self, Pool},
 };
 
 /// Most bytes of an answer that a question asks for.
@@ -25,8 +26,8 @@ pub(super) const LIMIT: &str = "photinus-limit";
 
 /// Delivers a message; the receipt is the manifest that the other side stored.
 pub(crate) async fn message(shared: &Shared, parcel: MessageParcel) -> Result<Receipt, Error> {
-    let MessageParcel { route, payload, .. } = parcel;
-    route::leaves(shared, &route)?;
+    route::leaves(shared, &parcel.route)?;
+    let MessageParcel { route, payload, .. } = parcel.clone();
     let limit = shared.limits.message;
     if payload.len() as u64 > limit {
         let reason = format!("not sent: it has {} bytes, and messages may have {limit}", payload.len());
@@ -39,6 +40,9 @@ pub(crate) async fn message(shared: &Shared, parcel: MessageParcel) -> Result<Re
     }
     let errand = Errand::new(shared, &peer)?;
     let _place = errand.place(&errand.link.messages).await?;
+    if let Some(pool) = errand.sidecar().await? {
+        return errand.sent(sidecar::message(shared, &pool, parcel).await);
+    }
     let request = route::write(errand.post(MESSAGE), &route);
     let manifest = errand.exchange(request, payload, MAX_MANIFEST).await?;
     let text = String::from_utf8(manifest.into());
@@ -83,6 +87,22 @@ impl<'a> Errand<'a> {
         Error::Unreachable { peer: self.peer.0.clone(), reason: reason.into() }
     }
 
+    /// The connections to the peer, if it runs the FireFly data exchange.
+    pub(super) async fn sidecar(&self) -> Result<Option<Arc<Pool>>, Error> {
+        match self.link.way().await.map_err(|reason| self.unreachable(reason))? {
+            Way::Node(_) => Ok(None),
+            Way::Sidecar(pool) => Ok(Some(pool)),
+        }
+    }
+
+    /// What a delivery to a peer of that kind came to. Its connections are looked at when it failed.
+    pub(super) fn sent(&self, result: Result<Receipt, Error>) -> Result<Receipt, Error> {
+        if matches!(result, Err(Error::Unreachable { .. })) {
+            self.link.wake();
+        }
+        result
+    }
+
     /// A place among the deliveries under way. Each of them ends, so this does.
     pub(super) async fn place(&self, places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Error> {
         let place = Arc::clone(places).acquire_owned().await;
@@ -90,8 +110,11 @@ impl<'a> Errand<'a> {
     }
 
     /// The connection, with a peer that is trusted still.
-    pub(super) async fn channel(&self) -> Result<Channel, Error> {
-        call::open(self.shared, &self.link, self.peer).await.map_err(|reason| self.unreachable(reason))
+    pub(super) async fn channel(&self) -> Result<Arc<Channel>, Error> {
+        call::open(self.shared, &self.link, self.peer).await.map_err(|closed| match closed {
+            Closed::Unreachable(reason) => self.unreachable(reason),
+            Closed::OtherKind => Error::Refused { peer: self.peer.0.clone(), reason: OTHER_KIND.to_owned() },
+        })
     }
 
     pub(super) fn post(&self, what: &str) -> request::Builder {
@@ -117,8 +140,7 @@ impl<'a> Errand<'a> {
         limit: u64,
     ) -> Result<Bytes, Error> {
         let limits = &self.shared.limits;
-        let channel =
-            call::open(self.shared, &self.link, self.peer).await.map_err(|reason| self.unreachable(reason))?;
+        let channel = self.channel().await?;
         let response = call::send(channel, request, body, progress, limits.answer).await;
         let response = response.map_err(|reason| self.unreachable(reason))?;
         let (head, body) = response.into_parts();

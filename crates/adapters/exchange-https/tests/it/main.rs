@@ -8,5 +8,6 @@ mod inbox;
 mod messages;
 mod node;
 mod replication;
+mod sidecar;
 mod stranger;
 mod trust;

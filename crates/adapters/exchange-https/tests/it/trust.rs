@@ -122,3 +122,30 @@ async fn an_operators_own_authority_works() {
     let unregistered = stranger::signed("org_c", &authority);
     assert!(!stranger::is_let_in(a.options.listen, Some(&unregistered), rustls::ALL_VERSIONS).await);
 }
+
+#[tokio::test]
+async fn an_announced_certificate_is_accepted_from_the_moment_when_it_is_used() {
+    let (a, b) = pair(|_| ()).await;
+    let (dir, mut options) = b.stop().await;
+    let next = dir.path().join("next");
+    let made = photinus_exchange_https::Identity::load_or_create(&next, "org_b", "127.0.0.1").unwrap();
+    options.next = Some(next.join("cert.pem"));
+    let b = Node::on(dir, options).await;
+    a.learn(&b).await;
+    a.reaches(&b).await;
+    let (dir, mut options) = b.stop().await;
+    options.next = None;
+    options.given = Some(Given { certificate: next.join("cert.pem"), key: next.join("key.pem"), ca: None });
+    let b = Node::on(dir, options).await;
+    assert_eq!(b.handle.identity().fingerprint(), made.fingerprint());
+    a.reaches(&b).await;
+    b.reaches(&a).await;
+    // Nobody announces the certificate of somebody else.
+    let other = tempfile::tempdir().unwrap();
+    photinus_exchange_https::Identity::load_or_create(other.path(), "org_c", "127.0.0.1").unwrap();
+    let mut options = b.options.clone();
+    options.next = Some(other.path().join("cert.pem"));
+    options.listen.set_port(0);
+    let clock = Arc::new(photinus_ports::clock::System);
+    assert!(photinus_exchange_https::Service::bind(options, clock).await.is_err());
+}

@@ -129,6 +129,7 @@ const HTTPS: &[Key] = &[
     Key("certFile", Used),
     Key("keyFile", Used),
     Key("caFile", Used),
+    Key("nextCertFile", Used),
     Key("maxMessage", Used),
     Key("maxBlob", Used),
     Key("peers", List(&[&[Key("endpoint", Used), Key("fingerprint", Used)]])),

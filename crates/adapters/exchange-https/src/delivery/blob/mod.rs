@@ -46,14 +46,12 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
+    pub(crate) fn new(route: &Route, path: &str, hash: Hash, size: u64) -> Self {
+        Self { from: route.from.0.clone(), to: route.to.0.clone(), path: path.to_owned(), hash, size }
+    }
+
     fn of(parcel: &BlobParcel) -> Self {
-        Self {
-            from: parcel.route.from.0.clone(),
-            to: parcel.route.to.0.clone(),
-            path: parcel.path.clone(),
-            hash: parcel.hash,
-            size: parcel.size,
-        }
+        Self::new(&parcel.route, &parcel.path, parcel.hash, parcel.size)
     }
 
     /// Reads the ticket of a request.
@@ -62,11 +60,11 @@ impl Ticket {
             |header: &str| Refused::new(StatusCode::BAD_REQUEST, format!("header '{header}' is missing or wrong"));
         let text =
             |header: &str| headers.get(header).and_then(|value| value.to_str().ok()).ok_or_else(|| wrong(header));
-        let path = text(PATH)?.to_owned();
-        place(&path).ok_or_else(|| wrong(PATH))?;
+        let path = text(PATH)?;
+        place(path).ok_or_else(|| wrong(PATH))?;
         let hash = Hash::parse_strict(text(HASH)?).map_err(|_| wrong(HASH))?;
         let size = route::number(headers, LENGTH)?.ok_or_else(|| wrong(LENGTH))?;
-        Ok(Self { from: route.from.0.clone(), to: route.to.0.clone(), path, hash, size })
+        Ok(Self::new(route, path, hash, size))
     }
 
     /// Writes the ticket, besides its route, into a request.
@@ -81,7 +79,7 @@ impl Ticket {
     }
 
     /// The id under which the blob store gets it: the same each time that it is delivered.
-    fn id(&self) -> Uuid {
+    pub(crate) fn id(&self) -> Uuid {
         let Hash(bytes) = self.key();
         let mut id = [0; 16];
         id.copy_from_slice(&bytes[..16]);

@@ -86,6 +86,11 @@ impl Partials {
         Files::of(&self.dir, ticket.key()).content
     }
 
+    /// A name for a file that is not continued when it breaks off. It is gone after a restart.
+    pub(crate) fn stray(&self) -> PathBuf {
+        self.dir.join(format!("{:032x}.upload", rand::random::<u128>()))
+    }
+
     /// Takes a delivery for exclusive use, and finds out what of it has arrived.
     pub(super) async fn hold(&self, ticket: &Ticket, now: i64) -> Result<Held, Refusal> {
         let key = ticket.key();

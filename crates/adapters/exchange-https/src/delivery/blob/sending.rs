@@ -22,6 +22,7 @@ use crate::{
     delivery::{DELIVERIES, refused_here, route, sending::Errand, understood},
     frame::{self, Outgoing},
     shared::Shared,
+    sidecar,
 };
 
 /// Pieces that are read and hashed ahead of what the connection takes.
@@ -48,6 +49,9 @@ pub(crate) async fn send(shared: &Shared, parcel: BlobParcel) -> Result<Receipt,
     }
     let errand = Errand::new(shared, &peer)?;
     let _place = errand.place(&errand.link.blobs).await?;
+    if let Some(pool) = errand.sidecar().await? {
+        return errand.sent(sidecar::blob(shared, &pool, &store, parcel).await);
+    }
     for _ in 0..CORRECTIONS {
         let offset = if ticket.size <= CHUNK { 0 } else { offset(&errand, &parcel, &ticket).await? };
         if upload(shared, &errand, &*store, &parcel, &ticket, offset).await? {

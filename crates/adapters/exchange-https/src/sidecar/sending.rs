@@ -1,0 +1,101 @@
+//! Deliveries to peers that run the FireFly data exchange.
+
+use std::{sync::Arc, time::Duration};
+
+use http::{Method, Request, StatusCode, header};
+use photinus_ports::{
+    blobs::BlobStore,
+    exchange::{BlobParcel, Error, MessageParcel, Receipt},
+    stream,
+};
+use tokio::time::timeout;
+
+use super::{BLOBS, MAX_MESSAGE, MESSAGES, Pool, pool::Attempt, write::Form};
+use crate::{call::Progress, shared::Shared};
+
+/// Such a peer ends every request after 300 seconds.
+const LONGEST: Duration = Duration::from_secs(290);
+
+/// Delivers a message.
+pub(crate) async fn message(shared: &Shared, pool: &Pool, parcel: MessageParcel) -> Result<Receipt, Error> {
+    let MessageParcel { route, payload, .. } = parcel;
+    let refused = |reason: String| Error::Refused { peer: route.to.0.clone(), reason };
+    if payload.len() > MAX_MESSAGE {
+        let reason = format!(
+            "not sent: it has {} bytes, and a FireFly data exchange cuts what is over {MAX_MESSAGE}; use smaller batches",
+            payload.len()
+        );
+        return Err(refused(reason));
+    }
+    if std::str::from_utf8(&payload).is_err() {
+        return Err(refused("not sent: a FireFly data exchange takes text only".to_owned()));
+    }
+    let form = Form::message(&route);
+    let attempt = || {
+        let progress = Progress::default();
+        Attempt {
+            request: Request::builder()
+                .method(Method::POST)
+                .uri(MESSAGES)
+                .header(header::CONTENT_TYPE, form.content_type())
+                .header(header::CONTENT_LENGTH, form.length(payload.len() as u64)),
+            body: form.body(stream::once(payload.clone()), progress.tick()),
+            progress,
+        }
+    };
+    let answer = pool.send(attempt, shared.limits.answer).await;
+    verdict(&route.to.0, answer)
+}
+
+/// Delivers a blob.
+pub(crate) async fn blob(
+    shared: &Shared,
+    pool: &Pool,
+    store: &Arc<dyn BlobStore>,
+    parcel: BlobParcel,
+) -> Result<Receipt, Error> {
+    let name = parcel.path.rsplit('/').next().unwrap_or_default();
+    let form = Form::file(&parcel.route, name);
+    let attempt = || {
+        let (store, payload_ref, size) = (Arc::clone(store), parcel.payload_ref.clone(), parcel.size);
+        // Opened when the connection asks for it, because an attempt may not come that far.
+        let content = futures::stream::once(async move {
+            let (found, content) = store.open(&payload_ref).await.map_err(std::io::Error::other)?;
+            if found == size { Ok(content) } else { Err(std::io::Error::other("the blob has another size")) }
+        });
+        let progress = Progress::default();
+        Attempt {
+            request: Request::builder()
+                .method(Method::PUT)
+                .uri(format!("{BLOBS}{}", parcel.path))
+                .header(header::CONTENT_TYPE, form.content_type())
+                .header(header::CONTENT_LENGTH, form.length(size)),
+            body: form.body(Box::pin(futures::TryStreamExt::try_flatten(content)), progress.tick()),
+            progress,
+        }
+    };
+    match timeout(LONGEST, pool.send(attempt, shared.limits.answer)).await {
+        Ok(answer) => verdict(&parcel.route.to.0, answer),
+        Err(_) => Err(Error::Failed(format!(
+            "peer '{}' runs a FireFly data exchange, which takes what arrives within {} seconds, and {} bytes did not",
+            parcel.route.to.0,
+            LONGEST.as_secs(),
+            parcel.size
+        ))),
+    }
+}
+
+fn verdict(peer: &str, answer: Result<(StatusCode, String), String>) -> Result<Receipt, Error> {
+    let (code, reason) = answer.map_err(|reason| Error::Unreachable { peer: peer.to_owned(), reason })?;
+    match code {
+        code if code.is_success() => Ok(Receipt::Transport),
+        // It may not have read yet on the ledger who the nodes are.
+        StatusCode::NOT_FOUND if reason.starts_with("Unknown") => {
+            Err(Error::Failed(format!("peer '{peer}': {reason}")))
+        }
+        StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::PAYLOAD_TOO_LARGE => {
+            Err(Error::Refused { peer: peer.to_owned(), reason })
+        }
+        _ => Err(Error::Failed(format!("peer '{peer}': {reason}"))),
+    }
+}
