@@ -178,6 +178,8 @@ pub struct Delivery {
     pub queue: usize,
     /// Bytes of payloads held in memory; others are made again when their turn comes. Default 16 MiB.
     pub memory: usize,
+    /// How long a payload is waited for that the ledger names, before members are asked for it. Default 10 s.
+    pub repair: Duration,
     /// How long a pin waits for those recipients that can be reached. Default 5 s.
     pub acknowledgement: Duration,
     /// Waits between attempts while a node is away. A change of its connection ends a wait at once.
@@ -191,6 +193,7 @@ impl Default for Delivery {
             blobs: 2,
             queue: 1_000,
             memory: 16 << 20,
+            repair: Duration::from_secs(10),
             acknowledgement: Duration::from_secs(5),
             retry: Retry::default(),
         }

@@ -16,5 +16,9 @@ pub(crate) const NONCES: u8 = 6;
 pub(crate) const OUTBOX: u8 = 7;
 /// Bytes of files that came from each peer.
 pub(crate) const RECEIVED: u8 = 8;
+/// Batches without a pin that wait for files, by file.
+pub(crate) const UNPINNED: u8 = 9;
+/// Private payloads that the ledger names and that nobody delivered.
+pub(crate) const REPAIRS: u8 = 10;
 /// Contents and blobs that shared storage should have and we do not.
 pub(crate) const FETCHES: u8 = 4;

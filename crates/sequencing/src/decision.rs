@@ -51,6 +51,14 @@ pub enum Decision {
         /// Where shared storage holds it.
         payload_ref: String,
     },
+    /// A pin claims the next slot of a lane, and the content is missing that would say by what right. Said each time that the
+    /// lane is looked at.
+    Lacking {
+        /// The content.
+        batch: BatchKey,
+        /// The lane.
+        lane: crate::reason::Lane,
+    },
     /// Have the token connector activate this pool; the message that defines it waits for the answer.
     ActivatePool {
         /// Id of the pool.

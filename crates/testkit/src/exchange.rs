@@ -65,6 +65,8 @@ pub struct Faults {
     pub hold: bool,
     /// It answers like a FireFly sidecar: it has received, and nothing more is known.
     pub transport_only: bool,
+    /// It cannot be reached for blobs.
+    pub blobs_down: bool,
     /// Blobs break off after so many bytes, once.
     pub cut_blob: Option<u64>,
 }
@@ -337,6 +339,9 @@ impl DataExchange for Exchange {
     async fn send_blob(&self, parcel: BlobParcel) -> Result<Receipt, Error> {
         let route = parcel.route;
         let (attached, faults) = self.reach(&route).await?;
+        if faults.blobs_down {
+            return Err(unreachable(&route, "it takes no blobs"));
+        }
         attached.answer(&route, attached.receiver.admit_blob(&route, &parcel.path, parcel.size)).await?;
         let key = (route.to.clone(), parcel.path.clone());
         let here = self.fabric.state.lock().pieces.get(&key).cloned().unwrap_or_default();

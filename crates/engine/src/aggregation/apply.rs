@@ -19,7 +19,7 @@ use photinus_store::{Change, change};
 use super::{
     fetches,
     group::{Fetch, Group},
-    waits,
+    repair, waits,
 };
 use crate::{core::Core, namespace::Turn};
 
@@ -49,6 +49,13 @@ pub(super) async fn apply(
             tracing::debug!(namespace = core.name(), message = %message.id, ?reason, "message waits");
         }
         Decision::Fetch { batch, payload_ref, .. } => fetch(core, group, batch, payload_ref, tx)?,
+        Decision::Lacking { batch, lane } => {
+            let lacking = repair::Lacking::new(batch, &lane);
+            if !core.aggregation.is_lacking(batch) && !group.after.lacking.contains(&lacking) {
+                group.push(lacking.remember()?);
+                group.after.lacking.push(lacking);
+            }
+        }
         Decision::ActivatePool { pool, .. } => {
             // Without a token connector the rules reject pools before they ask for one.
             tracing::error!(namespace = core.name(), %pool, "a token pool waits for a connector that is not configured");

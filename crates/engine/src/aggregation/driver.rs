@@ -147,6 +147,7 @@ impl Driver {
                     turn.group.push(Change::InsertBlob(blob.clone()));
                     turn.group.changes.extend(fetch.clone().map(fetches::forget));
                     turn.fact(&Fact::BlobHeld(hash)).await?;
+                    turn.file_came(hash).await?;
                 }
             }
         }
@@ -329,6 +330,11 @@ impl Turn<'_> {
             contents::store(&mut self.group, content, now);
         }
         self.group.groups.extend(crate::groups::definitions_in(&content.batch).map(|(_, group)| (group.hash, group)));
+        let lacking = self.group.after.lacking.iter().any(|lacking| lacking.batch() == facts.batch);
+        if lacking || self.core.aggregation.is_lacking(facts.batch) {
+            self.group.push(super::repair::forget(facts.batch));
+            self.group.after.found.push(facts.batch);
+        }
         self.blobs(&facts, content, own).await?;
         self.fact(&Fact::Content(Arc::new(facts), content.source.clone())).await
     }
@@ -379,6 +385,14 @@ fn follow(core: &Arc<Core>, after: After) {
     core.identities.apply(&after.identities, &after.verifiers);
     for identity in after.identities {
         super::nodes::introduce(core, identity);
+    }
+    for lacking in after.lacking {
+        if core.aggregation.lacks(lacking.batch()) {
+            super::repair::spawn(core, lacking);
+        }
+    }
+    for batch in after.found {
+        core.aggregation.lacks_no_more(batch);
     }
     for fetch in after.fetches {
         fetches::spawn(core, fetch);

@@ -1,6 +1,9 @@
 //! What one commit of the aggregator will hold, gathered fact by fact.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
 
 use photinus_model::{
     self as model, Hash, JsonText, Time, Uuid, event,
@@ -17,6 +20,8 @@ use photinus_sequencing::{
 use photinus_store::{Change, ChangeSet, change};
 
 use crate::namespace::Turn;
+
+use super::repair::Lacking;
 
 /// A batch that shared storage should have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +45,9 @@ pub(super) struct FetchBlob {
 pub(super) struct After {
     pub(super) fetches: Vec<Fetch>,
     pub(super) blobs: Vec<FetchBlob>,
+    pub(super) lacking: Vec<Lacking>,
+    /// Private payloads that came after they had been lacking.
+    pub(super) found: Vec<BatchKey>,
     pub(super) identities: Vec<Identity>,
     pub(super) verifiers: Vec<Verifier>,
     /// What was decided about the multiparty contracts, in order.
@@ -77,6 +85,10 @@ pub(super) struct Group<'a> {
     pub(super) received: HashMap<String, u64>,
     /// Messages without a pin that are confirmed in this group.
     pub(super) unpinned: HashSet<MessageKey>,
+    /// Files that came in this group.
+    pub(super) files: HashSet<Hash>,
+    /// Batches of this group without a pin that wait for files.
+    pub(super) incomplete: Vec<Arc<model::batch::Batch>>,
     pub(super) after: After,
 }
 
@@ -93,6 +105,8 @@ impl<'a> Group<'a> {
             groups: HashMap::new(),
             received: HashMap::new(),
             unpinned: HashSet::new(),
+            files: HashSet::new(),
+            incomplete: Vec::new(),
             after: After::default(),
         }
     }

@@ -18,13 +18,14 @@ mod inbox;
 mod ledger;
 mod machine;
 mod nodes;
+mod repair;
 mod rewind;
 mod unpinned;
 pub mod waits;
 pub mod why;
 
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -39,7 +40,7 @@ use parking_lot::Mutex;
 use photinus_model::{blob::Blob, group::Group};
 pub(crate) use photinus_ports::blockchain::SinkClosed as Closed;
 use photinus_ports::blockchain::{Delivery, LedgerSink, Receipt, SinkClosed};
-use photinus_sequencing::{decision::Alarm, rules};
+use photinus_sequencing::{decision::Alarm, facts::BatchKey, rules};
 pub use rewind::Rewind;
 use tokio::sync::{Notify, Semaphore, mpsc};
 
@@ -73,6 +74,8 @@ pub(crate) struct Handle {
     downloads: Semaphore,
     state: Mutex<State>,
     refused: AtomicU64,
+    /// Private payloads that are being asked for, or will be.
+    lacking: Mutex<HashSet<BatchKey>>,
     /// Everything that waits for its next attempt is to try at once.
     hurry: Notify,
 }
@@ -106,6 +109,7 @@ impl Handle {
             downloads: Semaphore::new(downloads.max(1)),
             state: Mutex::default(),
             refused: AtomicU64::new(0),
+            lacking: Mutex::default(),
             hurry: Notify::new(),
         }
     }
@@ -113,6 +117,19 @@ impl Handle {
     /// Hands over a batch that this node sealed. Returns when the inbox has it.
     pub(crate) async fn content(&self, content: Content) -> Result<(), SinkClosed> {
         self.inbox.post(Job::Content(content, None)).await
+    }
+
+    /// Notes that a private payload is lacking. `false` when that is known.
+    fn lacks(&self, batch: BatchKey) -> bool {
+        self.lacking.lock().insert(batch)
+    }
+
+    fn is_lacking(&self, batch: BatchKey) -> bool {
+        self.lacking.lock().contains(&batch)
+    }
+
+    fn lacks_no_more(&self, batch: BatchKey) {
+        self.lacking.lock().remove(&batch);
     }
 
     /// Hands over a batch that came from a peer. Returns when it is durable.
@@ -202,6 +219,7 @@ pub(crate) async fn start(core: &Arc<Core>) -> Result<(), Error> {
         }
     });
     nodes::introduce_all(core).await?;
+    repair::resume(core).await?;
     fetches::resume(core).await
 }
 

@@ -9,7 +9,9 @@ use photinus_sequencing::{
     Reason,
     explain::{self, Answer},
     facts::{MessageKey, Place, Pos},
+    reason::Lane,
     rows::{self, Rows},
+    text::Did,
 };
 
 use super::{
@@ -26,6 +28,17 @@ pub struct Wait {
     /// Which of the log's values it is.
     pub index: u32,
     /// The kind of fact that is missing, in one word: `content`, `registration`, `parent`, …
+    pub kind: &'static str,
+    /// What is missing, for people. Its text may change.
+    pub reason: String,
+}
+
+/// The next private message of an author, and what it waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaneWait {
+    /// Its number among the author's messages to the group on the topic.
+    pub nonce: u64,
+    /// The kind of fact that is missing, in one word.
     pub kind: &'static str,
     /// What is missing, for people. Its text may change.
     pub reason: String,
@@ -69,6 +82,20 @@ impl Namespace {
         let context = Hash::of(topic);
         let closed = ask(self, |rows| explain::context(rows, &context)).await?;
         Ok(closed.map(|(place, reason)| wait(place, &reason)))
+    }
+
+    /// What the next message of an author to a group on a topic waits for. `None` when nobody has pinned it, or nothing is known
+    /// of the group.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn why_lane(&self, group: Hash, topic: &str, author: &str) -> Result<Option<LaneWait>, Error> {
+        let lane = Lane { group, topic: topic.to_owned(), author: Did::from(author) };
+        let found = ask(self, |rows| explain::lane(rows, &lane)).await?;
+        Ok(found.map(|(nonce, reason)| {
+            let (kind, reason) = describe(&reason);
+            LaneWait { nonce, kind, reason }
+        }))
     }
 
     /// The first `limit` contents that the ledger names and that are not here, in the order of the ledger.

@@ -47,10 +47,10 @@ pub(super) async fn take(core: &Arc<Core>, peer: &PeerId, payload: &[u8]) -> Res
     }
     let wire::Accepted { batch, manifest_text, .. } = wire::accept(batch, None, network).map_err(never)?;
     let manifest = manifest_text.as_str().to_owned();
-    if is_known(core, &batch).await? {
+    let standing = sender::check(core, peer, &batch).await?;
+    if standing == Standing::Proven && is_known(core, &batch).await? {
         return Ok(manifest);
     }
-    let standing = sender::check(core, peer, &batch).await?;
     let content =
         Content { batch: Arc::new(batch), manifest: Some(manifest_text), source: Source::Peer(peer.0.clone()) };
     if content.batch.payload.tx.kind == TxType::Unpinned {
@@ -68,8 +68,10 @@ pub(super) async fn take(core: &Arc<Core>, peer: &PeerId, payload: &[u8]) -> Res
 /// Whether the same node delivered the same batch before, or it is our own.
 async fn is_known(core: &Core, batch: &Batch) -> Result<bool, Refusal> {
     let known = core.store.read(core.name()).batch_with_hash(batch.id, batch.hash).await.map_err(later)?;
-    // The sender is proved before a batch is stored, and its node is what the proof was about.
-    Ok(known.is_some_and(|known| known.node == batch.node && known.group == batch.group))
+    // A batch that was kept before its sender was known has to be told of again, now that it is. One that another node said was
+    // its own is not the same.
+    let same = |known: &photinus_model::batch::Record| known.node == batch.node && known.group == batch.group;
+    Ok(known.is_some_and(|known| same(&known)))
 }
 
 /// Checks that the author is a member of the groups that its messages name, and this node as well. `false` if a group is not

@@ -7,6 +7,7 @@
 //! Deliberately not here: when a message counts. Pinned messages are content for the ledger's order, like any other.
 
 mod answer;
+pub(crate) use answer::Question;
 mod blobs;
 mod messages;
 mod sender;

@@ -46,7 +46,14 @@ pub(crate) fn look(machine: &mut Machine<'_>, id: &Hash) -> Result<(), Stop> {
     for message in &claims.ruled_out {
         stop_waiting(machine, message)?;
     }
-    let Standing::Won(winner) = claims.standing else { return hold(machine, &lane, None) };
+    let winner = match claims.standing {
+        Standing::Won(winner) => winner,
+        Standing::Unclaimed => return hold(machine, &lane, None),
+        Standing::Open(place) => {
+            lacking(machine, &lane, place)?;
+            return hold(machine, &lane, None);
+        }
+    };
     let Some(message) = winner.message() else { return hold(machine, &lane, None) };
     let state = machine.rows.message(&message.key)?;
     // A message that was decided elsewhere, or that is none of a private kind, uses the slot up without a word.
@@ -84,6 +91,15 @@ pub(crate) fn look(machine: &mut Machine<'_>, id: &Hash) -> Result<(), Stop> {
             decide(machine, &winner, message, *ruling)
         }
     }
+}
+
+/// Tells of a claim whose content is missing.
+fn lacking(machine: &mut Machine<'_>, lane: &LaneState, claim: Place) -> Result<(), Stop> {
+    let event = machine.rows.event(claim.pos)?.ok_or_else(|| Stop::inconsistent("a claim"))?.event;
+    if machine.rows.content(&event.batch)?.is_none() {
+        machine.say(Decision::Lacking { batch: event.batch, lane: lane.lane.clone() });
+    }
+    Ok(())
 }
 
 /// Uses the next slot of a lane up, as soon as it is certain that the signer of the claim does not speak for another.

@@ -1,0 +1,163 @@
+//! Asking other members for the payload of a private batch that the ledger names and nobody delivered.
+//!
+//! The machine tells of it when the pin claims a slot that a member of one of our groups must fill. It is written down in that
+//! commit and struck out in the one that takes the content. After a while the author's node is asked, then every other member of
+//! the group: whoever holds a payload may serve it, because it is checked against the hash on the ledger.
+//!
+//! Deliberately not here: groups of which nothing is known, whose pins tell nothing; and files.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use photinus_model::{Hash, Uuid, wire};
+use photinus_ports::{exchange::Route, peers::PeerId};
+use photinus_sequencing::{
+    facts::{BatchKey, Source},
+    reason::Lane,
+};
+use photinus_store::{Change, ChangeSet};
+use serde::{Deserialize, Serialize};
+
+use super::inbox::Content;
+use crate::{core::Core, reception::Question, space};
+
+/// Largest answer that is read.
+const MAX_ANSWER: u64 = 4 << 20;
+
+/// A payload that is lacking, and whose it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Lacking {
+    pub(super) id: Uuid,
+    pub(super) hash: Hash,
+    group: Hash,
+    author: String,
+}
+
+impl Lacking {
+    pub(super) fn new(batch: BatchKey, lane: &Lane) -> Self {
+        Self { id: batch.id, hash: batch.hash, group: lane.group, author: lane.author.as_str().to_owned() }
+    }
+
+    pub(super) fn batch(&self) -> BatchKey {
+        BatchKey { id: self.id, hash: self.hash }
+    }
+
+    /// Writes it down.
+    pub(super) fn remember(&self) -> Result<Change, serde_json::Error> {
+        Ok(Change::PutKv { space: space::REPAIRS, key: key(self.batch()), value: serde_json::to_vec(self)? })
+    }
+}
+
+fn key(batch: BatchKey) -> Vec<u8> {
+    [batch.id.as_bytes().as_slice(), batch.hash.as_bytes()].concat()
+}
+
+/// Strikes it out.
+pub(super) fn forget(batch: BatchKey) -> Change {
+    Change::DeleteKv { space: space::REPAIRS, key: key(batch) }
+}
+
+/// Goes on with what was lacking when the namespace last stopped.
+///
+/// # Errors
+/// When the store cannot be read.
+pub(crate) async fn resume(core: &Arc<Core>) -> Result<(), photinus_store::Error> {
+    let mut from = Vec::new();
+    loop {
+        let page = core.store.kv_range(core.name(), space::REPAIRS, &from, None, 500).await?;
+        let Some((last, _)) = page.last() else { return Ok(()) };
+        from = [last.as_slice(), &[0]].concat();
+        for lacking in page.iter().filter_map(|(_, value)| serde_json::from_slice::<Lacking>(value).ok()) {
+            if core.aggregation.lacks(lacking.batch()) {
+                spawn(core, lacking);
+            }
+        }
+    }
+}
+
+/// Asks for it in the background, once it has been waited for long enough.
+pub(super) fn spawn(core: &Arc<Core>, lacking: Lacking) {
+    let owner = Arc::clone(core);
+    core.tasks.spawn_once(format!("repair batch {}", lacking.id), async move {
+        let mut backoff = owner.tasks.backoff(owner.options.delivery.retry);
+        if !owner.tasks.pause(owner.options.delivery.repair).await {
+            return;
+        }
+        let mut told = false;
+        while owner.aggregation.is_lacking(lacking.batch()) {
+            match attempt(&owner, &lacking).await {
+                Ok(true) => return,
+                Ok(false) if !told => {
+                    told = true;
+                    tracing::info!(namespace = owner.name(), batch = %lacking.id, "no member has the payload now");
+                }
+                Ok(false) => {}
+                Err(error) => tracing::warn!(namespace = owner.name(), batch = %lacking.id, %error, "repair failed"),
+            }
+            if !owner.tasks.pause(backoff.advance()).await {
+                return;
+            }
+        }
+    });
+}
+
+/// Asks each member once. `true` when there is nothing left to ask for.
+async fn attempt(core: &Arc<Core>, lacking: &Lacking) -> Result<bool, crate::identity::Error> {
+    let known = core.store.read(core.name()).batch_with_hash(lacking.id, lacking.hash).await?;
+    if known.is_some_and(|known| known.confirmed.is_some()) {
+        // It came while the note was being written.
+        let mut changes = ChangeSet::new(core.name());
+        changes.push(forget(lacking.batch()));
+        core.store.submit(changes).await?;
+        core.aggregation.lacks_no_more(lacking.batch());
+        return Ok(true);
+    }
+    let Some(own) = core.multiparty.node() else { return Ok(false) };
+    let Some(from) = core.identities.peer_of(own).await? else { return Ok(false) };
+    for (node, source) in candidates(core, lacking).await? {
+        let Some(to) = core.identities.peer_of(node).await?.filter(|_| node != own) else { continue };
+        let route = Route { from: PeerId(from.clone()), to: PeerId(to) };
+        let Some(content) = ask(core, lacking, &route, source).await else { continue };
+        tracing::info!(namespace = core.name(), batch = %lacking.id, from = route.to.0, "payload was asked for and given");
+        if core.aggregation.received(content).await.is_ok() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Nodes to ask: those of the author first. What they serve counts as delivered by them.
+async fn candidates(core: &Core, lacking: &Lacking) -> Result<Vec<(Uuid, bool)>, crate::identity::Error> {
+    let Some(group) = core.groups.get(lacking.group).await? else {
+        let author = core.identities.by_did(&lacking.author).await?;
+        let node = match author {
+            Some(author) => core.identities.first_node(author.id).await?,
+            None => None,
+        };
+        return Ok(node.map(|node| (node, true)).into_iter().collect());
+    };
+    let mut nodes: Vec<(Uuid, bool)> = Vec::with_capacity(group.members.len());
+    for member in &group.members {
+        if let Some(node) = member.node.filter(|node| !nodes.iter().any(|(known, _)| known == node)) {
+            nodes.push((node, member.identity == lacking.author));
+        }
+    }
+    nodes.sort_by_key(|(_, of_author)| !of_author);
+    Ok(nodes)
+}
+
+/// Asks one node, and checks what it answers.
+async fn ask(core: &Core, lacking: &Lacking, route: &Route, of_author: bool) -> Option<Content> {
+    let question = serde_json::to_vec(&Question::Batch { id: lacking.id, hash: lacking.hash }).ok()?;
+    let answer = core.ports.exchange.ask(route, Bytes::from(question), MAX_ANSWER).await;
+    let answer = answer.inspect_err(|error| tracing::debug!(%error, "a member does not serve the payload")).ok()?;
+    let limit = usize::try_from(MAX_ANSWER).unwrap_or(usize::MAX).saturating_add(1);
+    let wrapper = wire::parse_wrapper(std::str::from_utf8(&answer).ok()?, limit).ok()??;
+    let accepted = wire::accept(wrapper.batch, Some(lacking.hash), &core.options.network_namespace).ok()?;
+    let source = if of_author { Source::Peer(route.to.0.clone()) } else { Source::Repair };
+    (accepted.batch.id == lacking.id).then(|| Content {
+        batch: Arc::new(accepted.batch),
+        manifest: Some(accepted.manifest_text),
+        source,
+    })
+}

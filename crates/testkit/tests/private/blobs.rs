@@ -1,0 +1,87 @@
+//! Files that go with private messages.
+
+use bytes::Bytes;
+use photinus_engine::data::Fields;
+use photinus_model::{data::Data, message::State, operation};
+use photinus_ports::stream;
+use photinus_testkit::network::{Member, NAMESPACE, peer};
+use serde_json::json;
+
+use crate::inputs::{confirmed, input, operations, registered, until_final, until_nothing_is_owed};
+
+const DEAL: &[u8] = b"the price is four thousand seven hundred and eleven";
+
+async fn upload(member: &Member) -> Data {
+    let content = stream::once(Bytes::from_static(DEAL));
+    let received = member.namespace().receive_blob(Fields::default(), content).await.unwrap();
+    member.namespace().keep_blob(received).await.unwrap()
+}
+
+async fn content(member: &Member, data: &Data) -> Bytes {
+    let (_, _, content) = member.namespace().open_blob(data.id).await.unwrap();
+    stream::collect(content, 1 << 20).await.unwrap()
+}
+
+fn with(data: &Data, tx_type: &str) -> photinus_model::message::Input {
+    input(&json!({
+        "header": { "topics": ["files"], "txtype": tx_type },
+        "group": { "members": [{ "identity": "org_1" }] },
+        "data": [{ "id": data.id }],
+    }))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_reaches_the_members_of_the_group_alone() {
+    let network = registered(3).await;
+    let [sender, reader, stranger] = &network.members[..] else { panic!("three members") };
+    let data = upload(sender).await;
+    let id = confirmed(sender, with(&data, "batch_pin")).await.header.id;
+    until_final(reader, &[id]).await;
+    assert_eq!(content(reader, &data).await, DEAL);
+    assert!(stranger.blobs.is_empty());
+    until_nothing_is_owed(sender).await;
+    let sent = operations(sender, operation::Type::DataExchangeSendBlob).await;
+    assert_eq!(sent.len(), 1);
+    assert_eq!(sent[0].status, operation::Status::Succeeded);
+    let sent: serde_json::Value = sent[0].input.as_ref().unwrap().read().unwrap();
+    assert_eq!((&sent["data_id"], &sent["hash"]), (&json!(data.id), &json!(data.blob.unwrap().hash)));
+    network.stop().await;
+}
+
+async fn waits_for_its_file(tx_type: &str) {
+    let network = registered(2).await;
+    let [sender, reader] = &network.members[..] else { panic!("two members") };
+    network.fabric.faults(&peer(1), |faults| faults.blobs_down = true);
+    let data = upload(sender).await;
+    let id = confirmed(sender, with(&data, tx_type)).await.header.id;
+    reader
+        .until(
+            "the message is there",
+            |store| async move { store.read(NAMESPACE).message(id).await.unwrap().is_some() },
+        )
+        .await;
+    let waiting = reader.store.read(NAMESPACE).message(id).await.unwrap().unwrap();
+    assert_eq!(waiting.state, Some(State::Pending));
+    // The transfer breaks off once in the middle.
+    network.fabric.faults(&peer(1), |faults| {
+        faults.blobs_down = false;
+        faults.cut_blob = Some(7);
+    });
+    until_final(reader, &[id]).await;
+    assert_eq!(content(reader, &data).await, DEAL);
+    until_nothing_is_owed(sender).await;
+    // The next message finds the file there.
+    let again = confirmed(sender, with(&data, tx_type)).await.header.id;
+    until_final(reader, &[again]).await;
+    network.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_waits_for_its_file_and_a_broken_transfer_goes_on() {
+    waits_for_its_file("batch_pin").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_without_a_pin_waits_for_its_file_too() {
+    waits_for_its_file("unpinned").await;
+}
