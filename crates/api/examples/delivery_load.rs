@@ -27,9 +27,16 @@ async fn main() {
     let server = Server::start(options, namespaces).await.unwrap();
     let url = format!("ws://{}/ws", server.addresses.http);
     for round in 0..rounds {
-        let start = Instant::now();
-        let count = deliver(&url, events).await;
-        println!("round {round}: {count} events, {:.0} per second", count as f64 / start.elapsed().as_secs_f64());
+        for durable in [false, true] {
+            let name = format!("app{round}");
+            if durable {
+                subscribe(member, &name).await;
+            }
+            let start = Instant::now();
+            let count = deliver(&url, events, durable.then_some(&name)).await;
+            let rate = count as f64 / start.elapsed().as_secs_f64();
+            println!("round {round}: {count} events, {rate:.0} per second, durable: {durable}");
+        }
     }
     server.stop().await;
     network.stop().await;
@@ -52,11 +59,18 @@ async fn fill(member: &Member, messages: u64, senders: u64) {
     }
 }
 
-async fn deliver(url: &str, events: usize) -> usize {
+async fn subscribe(member: &Member, name: &str) {
+    let input = format!(r#"{{"name":"{name}","options":{{"firstEvent":"oldest","readAhead":50}}}}"#);
+    member.namespace().create_subscription(serde_json::from_str(&input).unwrap()).await.unwrap();
+}
+
+async fn deliver(url: &str, events: usize, durable: Option<&String>) -> usize {
     let (mut stream, _) = connect_async(url).await.unwrap();
-    let start = format!(
-        r#"{{"type":"start","namespace":"{NAMESPACE}","ephemeral":true,"options":{{"firstEvent":"oldest","readAhead":50}}}}"#
-    );
+    let what = match durable {
+        Some(name) => format!(r#""name":"{name}""#),
+        None => r#""ephemeral":true,"options":{"firstEvent":"oldest","readAhead":50}"#.to_owned(),
+    };
+    let start = format!(r#"{{"type":"start","namespace":"{NAMESPACE}",{what}}}"#);
     stream.send(Message::text(start)).await.unwrap();
     let mut count = 0;
     while count < events {

@@ -178,7 +178,8 @@ impl Keeper {
 /// Everything that a namespace depends on: its own settings, those that all share, and its plug-ins.
 fn fingerprint(config: &Config, namespace: &Namespace) -> String {
     let own: Vec<_> = plugins(namespace).into_iter().map(|name| config.plugins.text(&name).to_owned()).collect();
-    format!("{namespace:?} {:?} {:?} {own:?}", config.tuning, config.webhooks)
+    let hidden = config.webhooks.hidden(&namespace.tls);
+    format!("{namespace:?} {:?} {:?} {hidden} {own:?}", config.tuning, config.webhooks)
 }
 
 fn plugins(namespace: &Namespace) -> Vec<String> {

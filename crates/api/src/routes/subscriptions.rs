@@ -103,6 +103,6 @@ async fn matching(request: Request) -> Answer {
 fn sequence(request: &Request, name: &str) -> Result<Option<i64>, Failure> {
     let Some(text) = request.parameter(name).filter(|text| !text.is_empty()) else { return Ok(None) };
     let wrong =
-        || Failure::bad("FF00143", format_args!("parameter '{name}': '{text}' is not the sequence of an event"));
+        || Failure::bad("FF10464", format_args!("parameter '{name}': '{text}' is not the sequence of an event"));
     text.parse().map(Some).map_err(|_| wrong())
 }

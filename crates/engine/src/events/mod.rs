@@ -20,7 +20,7 @@ mod subscription;
 mod webhooks;
 mod window;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 pub use dispatch::{Acknowledger, Delivery};
 pub use enrich::{Delivered, Enriched, Shared};
@@ -101,6 +101,9 @@ fn offsets(core: &Core, offsets: &HashMap<Uuid, i64>) -> ChangeSet {
     changes
 }
 
+/// How long offsets gather between two commits.
+const GATHER: Duration = Duration::from_millis(10);
+
 /// Writes down how far subscriptions have come. While one commit is under way the next offsets gather.
 async fn write_offsets(core: &Core) -> Result<(), photinus_store::Error> {
     let registry = &core.events.registry;
@@ -111,11 +114,16 @@ async fn write_offsets(core: &Core) -> Result<(), photinus_store::Error> {
             () = core.tasks.stopping().cancelled() => return Ok(()),
             () = registry.dirty() => {}
         }
-        let _writing = core.events.writing.lock().await;
+        let writing = core.events.writing.lock().await;
         let dirty = registry.take_dirty();
         if let Err(error) = core.store.submit(offsets(core, &dirty)).await {
             registry.put_back(dirty);
             return Err(error);
+        }
+        drop(writing);
+        // More gather meanwhile: what a commit costs is paid for many, and a crash repeats a little more.
+        if !core.tasks.pause(GATHER).await {
+            return Ok(());
         }
     }
 }

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     catalogue::{ROOT, Rule},
@@ -186,21 +186,9 @@ fn effect(root: &Node) -> String {
             format!("{} {phrase:?} {inline:?}", plugin.options.url.expose())
         })
         .collect();
-    let webhooks = &config.webhooks.options;
-    let calls = (&webhooks.headers, &webhooks.auth, &webhooks.proxy, texts(config.webhooks.tls.as_ref()));
-    let tls: Vec<_> = config.namespaces.iter().flat_map(|one| one.tls.values()).map(|tls| texts(Some(tls))).collect();
-    format!("{config:?} {urls:?} {exposed:?} {calls:?} {tls:?} {:?}", problems.into_inner())
-}
-
-/// The texts of a TLS setting that are not shown.
-fn texts(tls: Option<&super::Tls>) -> Vec<String> {
-    let identity = tls.and_then(|tls| tls.identity.clone()).map(|(certificate, key)| [certificate, key]);
-    let pems = tls.and_then(|tls| tls.authorities.clone()).into_iter().chain(identity.into_iter().flatten());
-    let text = |pem| match pem {
-        super::Pem::Text(text) => Some(text),
-        super::Pem::File(_) => None,
-    };
-    pems.filter_map(text).collect()
+    let hidden: Vec<String> = config.namespaces.iter().map(|one| config.webhooks.hidden(&one.tls)).collect();
+    let alone = config.webhooks.hidden(&BTreeMap::new());
+    format!("{config:?} {urls:?} {exposed:?} {hidden:?} {alone} {:?}", problems.into_inner())
 }
 
 /// What cannot stand in one file with the rest: `monitoring` hides `metrics`, and files texts.

@@ -19,6 +19,25 @@ pub struct Webhooks {
     pub delivery: photinus_engine::options::Webhooks,
 }
 
+impl Webhooks {
+    /// What is not shown, to tell whether it changed.
+    pub(crate) fn hidden(&self, tls: &BTreeMap<String, Tls>) -> String {
+        let Options { headers, auth, proxy, .. } = &self.options;
+        let texts: Vec<&str> = self.tls.iter().chain(tls.values()).flat_map(Tls::texts).collect();
+        format!("{headers:?} {auth:?} {proxy:?} {texts:?}")
+    }
+}
+
+impl Tls {
+    fn texts(&self) -> impl Iterator<Item = &str> {
+        let identity = self.identity.iter().flat_map(|(certificate, key)| [certificate, key]);
+        self.authorities.iter().chain(identity).filter_map(|pem| match pem {
+            Pem::Text(text) => Some(text.as_str()),
+            Pem::File(_) => None,
+        })
+    }
+}
+
 /// TLS as it is configured: texts in PEM, or files that are read at the start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tls {
