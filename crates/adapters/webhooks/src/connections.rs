@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use photinus_ports::webhooks::Profile;
 use reqwest::{Certificate, Client, Identity, Proxy, redirect};
+use url::Url;
 
 use crate::{
     guard::{Guarded, Resolver},
@@ -21,7 +22,7 @@ pub(crate) fn client(options: &Options, profile: &Profile) -> Result<Client, Str
     let judge = Arc::clone(&guard);
     let mut builder = Client::builder()
         .user_agent(concat!("photinus/", env!("CARGO_PKG_VERSION")))
-        .dns_resolver(Resolver(Arc::clone(&guard)))
+        .dns_resolver(Resolver { guard: Arc::clone(&guard), proxy: own_proxy(options, profile) })
         .redirect(redirect::Policy::custom(move |attempt| {
             if attempt.previous().len() > REDIRECTS {
                 return attempt.error("more than 10 redirects");
@@ -63,6 +64,12 @@ pub(crate) fn client(options: &Options, profile: &Profile) -> Result<Client, Str
 /// The proxy that calls of a profile go through.
 pub(crate) fn proxy<'a>(options: &'a Options, profile: &'a Profile) -> Option<&'a str> {
     profile.proxy.as_deref().or(options.proxy.as_deref()).filter(|url| !url.is_empty())
+}
+
+/// Host of the operator's proxy, where it is used.
+fn own_proxy(options: &Options, profile: &Profile) -> Option<String> {
+    let url = options.proxy.as_deref().filter(|_| profile.proxy.is_none())?;
+    Url::parse(url).ok()?.host_str().map(str::to_owned)
 }
 
 /// Whether the guard stands behind a failure, and at what.

@@ -71,11 +71,16 @@ fn is_local_name(name: &str) -> bool {
 }
 
 /// Resolves names for connections, through the guard.
-pub(crate) struct Resolver(pub(crate) Arc<Guard>);
+pub(crate) struct Resolver {
+    pub(crate) guard: Arc<Guard>,
+    /// Name of the operator's own proxy, which may be anywhere.
+    pub(crate) proxy: Option<String>,
+}
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let guard = Arc::clone(&self.0);
+        let trusted = self.proxy.as_deref().is_some_and(|proxy| proxy.eq_ignore_ascii_case(name.as_str()));
+        let guard = if trusted { Arc::new(Guard::open()) } else { Arc::clone(&self.guard) };
         Box::pin(async move { Ok(Box::new(guard.resolve(name.as_str()).await?.into_iter()) as Addrs) })
     }
 }

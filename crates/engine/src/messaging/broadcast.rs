@@ -20,11 +20,6 @@ impl Namespace {
         self.send_one(outgoing, wait).await
     }
 
-    /// Sends a message that this node says by itself, in answer to another.
-    pub(crate) async fn reply(&self, input: Input) -> Result<Message, crate::Error> {
-        self.broadcast(input, None).await
-    }
-
     /// Sends one message and, if asked, waits for its confirmation.
     pub(crate) async fn send_one(&self, outgoing: Outgoing, wait: Option<Duration>) -> Result<Message, crate::Error> {
         let core = self.core();

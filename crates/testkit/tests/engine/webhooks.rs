@@ -4,13 +4,14 @@ use photinus_engine::events::{Input, Parked};
 use photinus_model::{Uuid, message::Message, subscription::Subscription};
 use photinus_ports::webhooks::{Call, Error};
 use photinus_query::{Filter, Query};
+use photinus_store::Store;
 use photinus_testkit::{
     endpoints::answer,
     network::{DEADLINE, Member, NAMESPACE, Network},
 };
 use serde_json::{Value, json};
 
-use crate::inputs::{confirmed, message};
+use crate::inputs::{confirmed, input, message};
 
 async fn subscribe(member: &Member, options: Value) -> Subscription {
     let mut all = json!({ "url": "http://app" });
@@ -219,6 +220,31 @@ async fn answers_become_replies_once_and_replies_are_not_answered() {
     let calls = member.endpoints.until("a call for another message", |calls| calls.len() == 3).await;
     assert_eq!(numbers(&calls), [0, 0, 1], "the reply itself is not called for");
     assert!(parked(member, subscription.id).await.is_empty(), "a status is an answer");
+    network.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn private_messages_are_answered_in_private() {
+    let network = Network::registered(2).await;
+    let (asking, answering) = (&network.members[0], &network.members[1]);
+    let options = json!({ "reply": true, "replytag": "answered", "input": { "replytx": "how" } });
+    subscribe(answering, options).await;
+    for member in &network.members {
+        let known = async |store: Store, did: &str| store.read(NAMESPACE).identity_by_did(did).await.unwrap().is_some();
+        let both = |store: Store| async move {
+            known(store.clone(), "did:firefly:node/node_0").await && known(store, "did:firefly:node/node_1").await
+        };
+        member.until("it knows both nodes", both).await;
+    }
+    for (how, tx_type) in [("unpinned", "unpinned"), ("true", "batch_pin")] {
+        let body = json!({ "header": { "topics": ["t"] }, "data": [{ "value": { "how": how } }],
+            "group": { "members": [{ "identity": "org_0" }, { "identity": "org_1" }] } });
+        let original = asking.namespace().send_private(input(body), Some(DEADLINE)).await.unwrap();
+        let reply = replies(asking, &original).await;
+        let header = &reply.header;
+        assert_eq!((header.group, header.tx_type.as_str()), (original.header.group, tx_type));
+        assert_eq!((header.author.as_str(), header.tag.as_str()), ("did:firefly:org/org_1", "answered"));
+    }
     network.stop().await;
 }
 

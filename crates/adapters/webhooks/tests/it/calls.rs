@@ -85,6 +85,16 @@ async fn private_networks_are_not_called_unless_configured() {
 }
 
 #[tokio::test]
+async fn the_operators_proxy_may_be_anywhere_but_what_is_behind_it_may_not() {
+    let port = server().await.port();
+    let proxied = Options { proxy: Some(format!("http://localhost:{port}")), ..Options::default() };
+    let answer = call(proxied.clone(), get("http://1.1.1.1/a".into())).await.unwrap();
+    assert_eq!(answer.body, "GET http://1.1.1.1/a - - ");
+    let refused = call(proxied, get("http://localhost/a".into())).await;
+    assert!(matches!(refused, Err(Error::Guarded(_))), "{refused:?}");
+}
+
+#[tokio::test]
 async fn waits_and_answers_are_bounded() {
     let address = server().await;
     let hooks = Webhooks::new(Options { answer_size: 1000, ..here() }).unwrap();

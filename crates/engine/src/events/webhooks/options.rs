@@ -134,6 +134,8 @@ impl Webhook {
 fn profile(fields: &Fields<'_>) -> Result<Profile, Error> {
     let tls: String = fields.read("tlsConfigName")?;
     let http: HttpInput = fields.read("httpOptions")?;
+    // No time is no limit in the reference; here it is the configured one, so that no call lasts for ever.
+    let duration = |field, text| Ok::<_, Error>(duration(field, text)?.filter(|time| !time.is_zero()));
     duration("httpOptions.expectContinueTimeout", http.expect_continue_timeout.as_ref())?;
     Ok(Profile {
         tls: Some(tls).filter(|name| !name.is_empty()),
@@ -222,7 +224,7 @@ mod tests {
             r#"{"url":"u","method":"GET","headers":{"a":"b"},"query":{"q":"1"},"json":true,"reply":true,"fastack":true,
                 "replytag":"t","replytx":"Batch_Pin","input":{"path":"p","replytx":"r"},"tlsConfigName":"tls",
                 "retry":{"enabled":true,"count":0,"initialDelay":"1s","maxDelay":"2000"},
-                "httpOptions":{"proxyURL":"","requestTimeout":"5s","maxIdleConns":3},
+                "httpOptions":{"proxyURL":"","requestTimeout":"5s","connectionTimeout":"0","maxIdleConns":3},
                 "delivery":{"guaranteed":true,"tries":3,"period":"0"}}"#,
         )
         .unwrap();
@@ -230,6 +232,10 @@ mod tests {
         assert_eq!((hook.input.path.as_str(), hook.reply_tx), ("p", transaction::Type::BatchPin));
         assert_eq!(hook.profile.tls.as_deref(), Some("tls"));
         assert_eq!((hook.profile.proxy.as_deref(), hook.profile.idle_connections), (Some(""), Some(3)));
+        assert_eq!(
+            (hook.profile.request_timeout, hook.profile.connection_timeout),
+            (Some(Duration::from_secs(5)), None)
+        );
         let retry = hook.retry.unwrap();
         assert_eq!(
             (retry.count, retry.initial, retry.maximum),

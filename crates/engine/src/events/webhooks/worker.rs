@@ -393,7 +393,11 @@ impl Worker {
         let namespace = Namespace::of(&self.core);
         let mut backoff = self.core.tasks.backoff(self.core.options.retry);
         for _ in 0..REPLY_TRIES {
-            let error = match namespace.reply(input.clone()).await {
+            let sent = match input.header.group {
+                Some(_) => namespace.send_private(input.clone(), None).await,
+                None => namespace.broadcast(input.clone(), None).await,
+            };
+            let error = match sent {
                 // It was sent before a crash, or before the event came again.
                 Ok(_) | Err(crate::Error::Messaging(crate::messaging::Error::Idempotency { .. })) => return Ok(()),
                 Err(error) => error,
