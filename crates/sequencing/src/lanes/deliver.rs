@@ -1,5 +1,7 @@
 //! What masked events and their content set in motion, and who may deliver content.
 
+use std::collections::BTreeSet;
+
 use photinus_model::Hash;
 
 use crate::facts::content::{Content, Message};
@@ -64,6 +66,7 @@ pub(crate) fn meet(machine: &mut Machine<'_>, event: &Event) -> Result<(), Stop>
     let Some(stored) = machine.rows.content(&event.batch)? else { return Ok(()) };
     let content = &stored.content;
     let private = || content.owners().filter(|(_, message)| message.kind.is_private());
+    require(machine.rows, private().map(|(_, message)| message), event.place(0))?;
     for (base, message) in private() {
         note(machine, event.place(base), message)?;
     }
@@ -85,6 +88,19 @@ pub(crate) fn meet(machine: &mut Machine<'_>, event: &Event) -> Result<(), Stop>
         }
     }
     Ok(())
+}
+
+/// Has all rows loaded that meeting these messages reads, in one go: a unit of work begins anew after each need.
+fn require<'a>(rows: &mut Rows, messages: impl Iterator<Item = &'a Message>, at: Place) -> Result<(), Stop> {
+    let mut wanted = BTreeSet::new();
+    for message in messages {
+        wanted.insert(key::message(&message.key));
+        let Some(group) = &message.group else { continue };
+        wanted.insert(key::group(group));
+        wanted.insert(key::in_list(&key::list(&Reason::Group(*group)), at));
+        wanted.extend(message.topics.iter().map(|topic| key::lanes(group, topic)));
+    }
+    rows.require(wanted, [])
 }
 
 /// Notes that a message is pinned, so that it can be told what it waits for.

@@ -106,7 +106,11 @@ fn connect(path: &Path, writes: bool, durable: bool) -> Result<Connection, Error
         "PRAGMA query_only = ON;".to_owned()
     };
     connection.execute_batch(&settings).map_err(describe)?;
-    connection.execute_batch("PRAGMA cache_size = -16000; PRAGMA temp_store = MEMORY;").map_err(describe)?;
+    // In KiB. What readers do not keep is in the operating system's memory.
+    let cache = if writes { 16_000 } else { 4_000 };
+    connection
+        .execute_batch(&format!("PRAGMA cache_size = -{cache}; PRAGMA temp_store = MEMORY;"))
+        .map_err(describe)?;
     Ok(connection)
 }
 
