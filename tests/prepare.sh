@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Brings what the tests need and the machine lacks: Node packages, and PostgreSQL 15 where apt can install it.
+# Brings what the tests need and the machine lacks: Node packages, Python packages, and PostgreSQL 15 where apt can install it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -9,6 +9,12 @@ for folder in tests/npm contracts; do
     (cd "$folder" && npm ci --no-audit --no-fund --loglevel=error && touch node_modules) >&2
   fi
 done
+
+if [ ! -x tests/python/.venv/bin/schemathesis ] || [ tests/python/requirements.txt -nt tests/python/.venv ]; then
+  echo "installing the Python packages of tests/python" >&2
+  # On Debian, venv is a package of its own: python3-venv.
+  { python3 -m venv --clear tests/python/.venv && tests/python/.venv/bin/pip install -q -r tests/python/requirements.txt && touch tests/python/.venv; } >&2
+fi
 
 if ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && [ -z "${PHOTINUS_TEST_POSTGRES:-}" ]; then
   if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod chain;
+mod description;
+mod guide;
 mod members;
 mod sdk;
 mod torture;
