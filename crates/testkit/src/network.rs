@@ -131,6 +131,7 @@ impl Member {
             options::Retry { initial: Duration::from_millis(5), maximum: Duration::from_millis(50), factor: 2.0 };
         options.retry = quick;
         options.download.retry = quick;
+        options.delivery.retry = quick;
         let blobs: Arc<Blobs> = Arc::default();
         Self {
             index,

@@ -313,6 +313,9 @@ pub(super) async fn deliver(core: &Arc<Core>, outbound: &Outbound) -> Option<usi
         What::Blob { .. } => delivery,
     });
     delivery::send(core, deliveries);
+    if let Err(error) = delivery::settle_ended(core, &outbound.owed).await {
+        tracing::warn!(namespace = core.name(), %error, "what is owed cannot be read; the pin waits for its time");
+    }
     if !outbound.is_pinned() {
         return Some(bytes);
     }

@@ -65,11 +65,10 @@ pub(super) async fn run(core: &Arc<Core>, mut delivery: Delivery) -> Outcome {
         Err(Failure::Again(error)) => return Outcome::Again(delivery, error),
     };
     core.delivery.acks.settle(delivery.operation);
-    if operations::durably(core, update.with(delivery.forget())).await {
-        Outcome::Done(delivery.place)
-    } else {
-        Outcome::Stopping
-    }
+    let recorded = operations::durably(core, update.with(delivery.forget())).await;
+    // Once more, for whoever asked in between and found the operation open still.
+    core.delivery.acks.settle(delivery.operation);
+    if recorded { Outcome::Done(delivery.place) } else { Outcome::Stopping }
 }
 
 async fn message(core: &Core, delivery: &mut Delivery, batch: Uuid, hash: Hash) -> Result<(), Failure> {

@@ -84,6 +84,20 @@ impl Handle {
     }
 }
 
+/// Settles those of these operations that had come to their end before anybody expected them.
+///
+/// # Errors
+/// When the store cannot be read.
+pub(crate) async fn settle_ended(core: &Core, operations: &[Uuid]) -> Result<(), photinus_store::Error> {
+    for id in operations {
+        let operation = core.store.read(core.name()).operation(*id).await?;
+        if operation.is_none_or(|operation| operation.status.is_final()) {
+            core.delivery.acks.settle(*id);
+        }
+    }
+    Ok(())
+}
+
 /// Hands over deliveries whose entries are stored. Never waits: what memory cannot hold is read from the store.
 pub(crate) fn send(core: &Arc<Core>, deliveries: impl IntoIterator<Item = Delivery>) {
     for delivery in deliveries {
