@@ -55,6 +55,10 @@ async fn learn(a: &Handle, b: &Handle, id: &str) {
     let mut profile = b.profile().await.unwrap();
     profile.insert("id".to_owned(), format!("{id}/node").into());
     a.add_node("net", id, &profile).await.unwrap();
+}
+
+/// Waits until a node of that id can be reached, which knows this one, too, by then.
+async fn reach(a: &Handle, id: &str) {
     while DataExchange::reachable(a, &PeerId(format!("{id}/node"))).is_err() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -74,6 +78,7 @@ async fn main() {
     let ((a, blobs), (b, _)) = (node(dir.path(), "org_a").await, node(dir.path(), "org_b").await);
     learn(&a, &b, "org_b").await;
     learn(&b, &a, "org_a").await;
+    reach(&a, "org_b").await;
     let route = Route { from: PeerId("org_a/node".to_owned()), to: PeerId("org_b/node".to_owned()) };
     for (size, at_once, count) in [(2_000, 1, 3_000), (2_000, 32, 50_000), (200_000, 8, 2_000)] {
         let text: String = (0..size / 10).map(|n: u32| format!("{:010x}", n.wrapping_mul(2_654_435_761))).collect();
