@@ -4,10 +4,11 @@
 //! A [`Server`] serves the [`Namespaces`] that its owner starts and stops. Routes are tables of their own small type, one file
 //! for each collection: the same table dispatches requests and describes the API. What the node does not do yet has no route.
 //!
-//! Deliberately not here: what requests mean (the engine), the language of filters (the `query` crate), and TLS.
+//! Deliberately not here: what requests mean (the engine) and the language of filters (the `query` crate).
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, reason = "tests"))]
 
+mod auth;
 mod cors;
 mod dispatch;
 mod document;
@@ -22,6 +23,7 @@ mod request;
 mod route;
 mod routes;
 mod server;
+mod tls;
 mod upload;
 mod uri;
 mod ws;

@@ -1,8 +1,10 @@
 //! How the API is served: plain values with documented defaults and units.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use photinus_query::rest;
+
+pub use crate::tls::{Pem, Tls};
 
 /// Everything that the API's listeners are told.
 #[derive(Clone, Debug)]
@@ -45,13 +47,24 @@ pub struct Listener {
     pub public_url: Option<String>,
     /// How long a stop waits for requests in progress. Default 10 s.
     pub shutdown_timeout: Duration,
+    /// Its certificate, when it speaks TLS.
+    pub tls: Option<Tls>,
+    /// A file of names and bcrypt hashes, when it asks for names and passwords.
+    pub passwords: Option<PathBuf>,
 }
 
 impl Listener {
     /// A listener with defaults for everything else.
     #[must_use]
     pub fn new(address: impl Into<String>, port: u16) -> Self {
-        Self { address: address.into(), port, public_url: None, shutdown_timeout: Duration::from_secs(10) }
+        Self {
+            address: address.into(),
+            port,
+            public_url: None,
+            shutdown_timeout: Duration::from_secs(10),
+            tls: None,
+            passwords: None,
+        }
     }
 }
 

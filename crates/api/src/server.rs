@@ -9,17 +9,20 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::Semaphore,
 };
+use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    dispatch,
+    auth, dispatch,
     metrics::Metrics,
     monitoring,
     namespaces::Namespaces,
     options::{self, Listener, Options},
+    tls,
 };
 
 /// Why a listener could not be opened.
@@ -35,6 +38,19 @@ pub enum Error {
         /// What the operating system said.
         error: std::io::Error,
     },
+    /// Certificate, key or authorities of a listener cannot be used.
+    #[error("TLS of {address}:{port}: {error}")]
+    Tls {
+        /// The address.
+        address: String,
+        /// The port.
+        port: u16,
+        /// What is wrong.
+        error: tls::Error,
+    },
+    /// The password file of a listener cannot be used.
+    #[error("passwords: {0}")]
+    Passwords(#[from] auth::Error),
     /// A setting for other origins that no header can carry.
     #[error("'{0}' cannot be used for cors")]
     Cors(String),
@@ -97,11 +113,12 @@ impl Server {
             None => None,
         };
         let addresses = Addresses {
-            http: http.1,
-            spi: spi.as_ref().map(|(_, address)| *address),
-            monitoring: monitoring.as_ref().map(|(_, address)| *address),
+            http: http.address,
+            spi: spi.as_ref().map(|door| door.address),
+            monitoring: monitoring.as_ref().map(|door| door.address),
         };
-        let base_url = options.http.public_url.clone().unwrap_or_else(|| format!("http://{}", addresses.http));
+        let scheme = if http.tls.is_some() { "https" } else { "http" };
+        let base_url = options.http.public_url.clone().unwrap_or_else(|| format!("{scheme}://{}", addresses.http));
         let (stopping, tracker) = (CancellationToken::new(), TaskTracker::new());
         let cors = options.cors.as_ref().map(dispatch::cors).transpose()?;
         let shared = Arc::new(Shared {
@@ -112,21 +129,22 @@ impl Server {
             connections: crate::ws::Connections::default(),
             options,
         });
-        let serve = |listener: TcpListener, router: Router| {
+        let serve = |door: Door, router: Router| {
             let listening = Listening {
-                router,
+                router: door.passwords.as_ref().map_or_else(|| router.clone(), |basic| basic.guard(router.clone())),
+                tls: door.tls,
                 limits: shared.options.limits.clone(),
                 stopping: stopping.clone(),
                 tracker: tracker.clone(),
             };
-            tracker.spawn(listening.accept(listener));
+            tracker.spawn(listening.accept(door.listener));
         };
-        serve(http.0, dispatch::api(&shared, cors, &stopping));
-        if let Some((listener, _)) = spi {
-            serve(listener, dispatch::spi(&shared));
+        serve(http, dispatch::api(&shared, cors, &stopping));
+        if let Some(door) = spi {
+            serve(door, dispatch::spi(&shared));
         }
-        if let Some((listener, _)) = monitoring {
-            serve(listener, monitoring::router(&shared));
+        if let Some(door) = monitoring {
+            serve(door, monitoring::router(&shared));
         }
         tracker.close();
         let patience = shared.options.http.shutdown_timeout;
@@ -144,16 +162,37 @@ impl Handle {
     }
 }
 
-async fn bind(listener: &Listener) -> Result<(TcpListener, SocketAddr), Error> {
-    let failed = |error| Error::Listen { address: listener.address.clone(), port: listener.port, error };
-    let bound = TcpListener::bind((listener.address.as_str(), listener.port)).await.map_err(failed)?;
+/// A port, and what it asks of those who come.
+struct Door {
+    listener: TcpListener,
+    address: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    passwords: Option<Arc<auth::Basic>>,
+}
+
+async fn bind(listener: &Listener) -> Result<Door, Error> {
+    let (at, port) = (&listener.address, listener.port);
+    let tls = match &listener.tls {
+        Some(tls) => {
+            let failed = |error| Error::Tls { address: at.clone(), port, error };
+            Some(tls::acceptor(tls).await.map_err(failed)?)
+        }
+        None => None,
+    };
+    let passwords = match &listener.passwords {
+        Some(file) => Some(Arc::new(auth::Basic::read(file).await?)),
+        None => None,
+    };
+    let failed = |error| Error::Listen { address: at.clone(), port, error };
+    let bound = TcpListener::bind((at.as_str(), port)).await.map_err(failed)?;
     let address = bound.local_addr().map_err(failed)?;
-    Ok((bound, address))
+    Ok(Door { listener: bound, address, tls, passwords })
 }
 
 /// One open port.
 struct Listening {
     router: Router,
+    tls: Option<TlsAcceptor>,
     limits: options::Limits,
     stopping: CancellationToken,
     tracker: TaskTracker,
@@ -195,31 +234,52 @@ impl Listening {
 
     fn serve(&self, stream: TcpStream, peer: SocketAddr) -> impl Future<Output = ()> + Send + use<> {
         let router = self.router.clone().layer(axum::Extension(axum::extract::ConnectInfo(peer)));
-        let stopping = self.stopping.clone();
+        let (tls, stopping, patience) = (self.tls.clone(), self.stopping.clone(), self.limits.read_timeout);
         let mut builder = auto::Builder::new(TokioExecutor::new());
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(self.limits.read_timeout).max_buf_size(HEAD);
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(patience).max_buf_size(HEAD);
         builder.http2().timer(TokioTimer::new()).max_header_list_size(64 << 10);
         async move {
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%peer, %error, "connection without TCP_NODELAY");
             }
-            let connection =
-                builder.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(router));
-            tokio::pin!(connection);
-            let mut told = false;
-            loop {
-                tokio::select! {
-                    ended = &mut connection => {
-                        if let Err(error) = ended {
-                            tracing::debug!(%peer, error, "connection ended");
-                        }
-                        return;
-                    }
-                    () = stopping.cancelled(), if !told => {
-                        told = true;
-                        connection.as_mut().graceful_shutdown();
-                    }
+            let Some(tls) = tls else { return talk(stream, peer, &builder, router, stopping).await };
+            let greeted = tokio::select! {
+                () = stopping.cancelled() => return,
+                greeted = tokio::time::timeout(patience, tls.accept(stream)) => greeted,
+            };
+            match greeted {
+                Ok(Ok(stream)) => talk(stream, peer, &builder, router, stopping).await,
+                Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS with this client"),
+                Err(_) => tracing::debug!(%peer, "the client does not begin with TLS"),
+            }
+        }
+    }
+}
+
+/// Serves one connection until it ends. When the listener stops, what was asked is still answered.
+async fn talk<S>(
+    stream: S,
+    peer: SocketAddr,
+    builder: &auto::Builder<TokioExecutor>,
+    router: Router,
+    stopping: CancellationToken,
+) where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(router));
+    tokio::pin!(connection);
+    let mut told = false;
+    loop {
+        tokio::select! {
+            ended = &mut connection => {
+                if let Err(error) = ended {
+                    tracing::debug!(%peer, error, "connection ended");
                 }
+                return;
+            }
+            () = stopping.cancelled(), if !told => {
+                told = true;
+                connection.as_mut().graceful_shutdown();
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The REST interface over HTTP, in front of whole members on a ledger in memory.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod doors;
 mod operators;
 mod refusals;
 mod walk;

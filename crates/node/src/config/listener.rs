@@ -1,8 +1,8 @@
 //! `http`, `spi`, `monitoring`, `metrics`, `api` and `cors`: what the API's listeners are told.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
-use photinus_api::options::{Cors, Limits, Listener, Monitoring, Options};
+use photinus_api::options::{Cors, Limits, Listener, Monitoring, Options, Pem, Tls};
 
 use super::section::Section;
 
@@ -29,6 +29,45 @@ fn listener(section: &Section<'_>, port: u16) -> Listener {
         port: section.optional("port").unwrap_or(port),
         public_url,
         shutdown_timeout: section.duration("shutdownTimeout", Duration::from_secs(10)),
+        tls: tls(&section.section("tls")),
+        passwords: passwords(&section.section("auth")),
+    }
+}
+
+fn tls(section: &Section<'_>) -> Option<Tls> {
+    if !section.flag("enabled", false) {
+        return None;
+    }
+    let pem = |file: &str, text: &str| {
+        section.text(file).map(|path| Pem::File(path.into())).or_else(|| section.text(text).map(Pem::Text))
+    };
+    let (certificate, key, authorities) = (pem("certFile", "cert"), pem("keyFile", "key"), pem("caFile", "ca"));
+    for (missing, setting) in [(certificate.is_none(), "certFile"), (key.is_none(), "keyFile")] {
+        if missing {
+            section.problem(setting, "is missing: a listener with TLS needs a certificate and its key, in PEM");
+        }
+    }
+    let demands = section.flag("clientAuth", false);
+    if demands && authorities.is_none() {
+        section.problem("caFile", "is missing: clientAuth needs the authorities that clients' certificates come from");
+    }
+    Some(Tls { certificate: certificate?, key: key?, clients: authorities.filter(|_| demands) })
+}
+
+fn passwords(section: &Section<'_>) -> Option<PathBuf> {
+    match section.text("type").as_deref() {
+        None => None,
+        Some("basic") => {
+            let file = section.section("basic").text("passwordfile");
+            if file.is_none() {
+                section.problem("basic.passwordfile", "is missing: it names a file as 'htpasswd -B' writes it");
+            }
+            file.map(PathBuf::from)
+        }
+        Some(other) => {
+            section.problem("type", format!("is '{other}', which does not exist; there is basic"));
+            None
+        }
     }
 }
 

@@ -84,24 +84,24 @@ const LISTENER: &[Key] = &[
     Key("readTimeout", Ignored),
     Key("writeTimeout", Ignored),
     Key("shutdownTimeout", Used),
-    Key(
-        "auth",
-        Refused("is not supported by this version; put a proxy that authenticates in front and remove the section"),
-    ),
+    Key("auth", Section(&[&[Key("type", Used), Key("basic", Section(&[&[Key("passwordfile", Used)]]))]])),
     Key("tls", Section(&[LISTENER_TLS])),
 ];
 
 const LISTENER_TLS: &[Key] = &[
-    Key("enabled", Refused("is not supported by this version; end TLS in a proxy in front and remove the section")),
-    Key("ca", Ignored),
-    Key("caFile", Ignored),
-    Key("cert", Ignored),
-    Key("certFile", Ignored),
-    Key("clientAuth", Ignored),
+    Key("enabled", Used),
+    Key("ca", Used),
+    Key("caFile", Used),
+    Key("cert", Used),
+    Key("certFile", Used),
+    Key("clientAuth", Used),
     Key("insecureSkipHostVerify", Ignored),
-    Key("key", Ignored),
-    Key("keyFile", Ignored),
-    Key("requiredDNAttributes", Ignored),
+    Key("key", Used),
+    Key("keyFile", Used),
+    Key(
+        "requiredDNAttributes",
+        Refused("is not supported by this version; give the clients that may come an authority of their own (caFile)"),
+    ),
 ];
 
 const API: &[Key] = &[
