@@ -16,7 +16,7 @@ bench: build
 	./target/release/photinus bench
 
 test: lint contracts-check
-	cargo test --workspace --locked
+	cargo test --workspace --locked --no-fail-fast
 
 lint:
 	cargo fmt --all --check
