@@ -203,7 +203,7 @@ async fn wanted(request: &Request) -> Result<Option<Identity>, Failure> {
 }
 
 async fn by_id(request: Request) -> Answer {
-    let identity = wanted(&request).await?.ok_or_else(Failure::absent)?;
+    let identity = wanted(&request).await?.ok_or_else(Failure::not_found)?;
     ok(&WithVerifiers::of(&request, &request.read()?, identity).await?)
 }
 

@@ -47,7 +47,7 @@ async fn bad_input_is_refused_with_the_codes_that_clients_know() {
         ("blockchainevents/{}", 404, "FF00164"),
         ("subscriptions/{}", 404, "FF00164"),
         ("subscriptions/{}/events", 404, "FF10109"),
-        ("identities/{}", 404, "FF00164"),
+        ("identities/{}", 404, "FF10109"),
         ("identities/{}/did", 404, "FF10109"),
         ("identities/{}/verifiers", 404, "FF10109"),
         ("identities/did:firefly:org/nobody", 404, "FF10277"),
