@@ -48,7 +48,7 @@ async fn perform(plan: &Plan, once: bool, output: Output) -> Result<Option<(Layo
     let began = Instant::now();
     let (layout, stack) = up::up(plan, output).await?;
     output.say(format_args!("up after {:.1} s", began.elapsed().as_secs_f64()));
-    let agreement = demo::play(&stack, output).await?;
+    let agreement = demo::play(&layout, &stack, output).await?;
     output.data(&agreement);
     if once {
         return Ok(None);

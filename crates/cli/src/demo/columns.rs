@@ -96,6 +96,7 @@ mod tests {
             hash: format!("{message}0123456789"),
             author: "did:firefly:org/carrier".into(),
             tag: "ff_issued".into(),
+            private: false,
         }
     }
 

@@ -1,8 +1,9 @@
 //! A play: a carrier issues a bill of lading with its PDF, buyer and seller answer at the same moment, and each member sees
-//! the same events in the same order. It talks to the members as any application does: REST and WebSocket.
+//! the same events in the same order; then buyer and seller agree in private on what the carrier must not know. It talks to the members as any application does: REST and WebSocket.
 
 mod columns;
 mod pdf;
+mod private;
 mod verify;
 mod watch;
 
@@ -17,7 +18,7 @@ pub(crate) use verify::Agreement;
 
 use crate::{
     error::Error,
-    network::{client::Client, stack::Stack},
+    network::{Layout, client::Client, stack::Stack},
     output::Output,
 };
 
@@ -39,7 +40,7 @@ struct Stage {
 }
 
 /// Plays and compares.
-pub(crate) async fn play(stack: &Stack, output: Output) -> Result<Agreement, Error> {
+pub(crate) async fn play(layout: &Layout, stack: &Stack, output: Output) -> Result<Agreement, Error> {
     let http = reqwest::Client::new();
     let clients: Vec<Client> = stack.members.iter().map(|member| Client::new(http.clone(), member)).collect();
     let [carrier, buyer, seller] = clients.as_slice() else {
@@ -80,7 +81,13 @@ pub(crate) async fn play(stack: &Stack, output: Output) -> Result<Agreement, Err
     let (accepted, presented) =
         tokio::try_join!(buyer.post("messages/broadcast", &accepted), seller.post("messages/broadcast", &presented))?;
     stage.until_seen(&[text(&accepted, "/header/id")?, text(&presented, "/header/id")?]).await?;
-    verify::verify(&stage.clients, &stage.columns).await
+    let agreement = verify::verify(&stage.clients, &stage.columns).await?;
+    let carrier_files = [layout.data(0), layout.exchange(0)];
+    let leg = private::Leg { carrier, buyer, seller, carrier_files, seller_files: layout.data(2) };
+    for line in leg.play(&number).await? {
+        output.say(line);
+    }
+    Ok(agreement)
 }
 
 impl Stage {
@@ -92,6 +99,10 @@ impl Stage {
             let event = tokio::time::timeout_at(deadline, self.events.recv()).await.map_err(|_| late())?;
             let event = event.ok_or_else(late)?;
             let seen = event.seen?;
+            if seen.private {
+                // What an earlier play said in private, and only some members see.
+                continue;
+            }
             let rejected =
                 (seen.kind == "message_rejected" && messages.contains(&seen.message)).then(|| seen.message.clone());
             for row in self.columns.take(event.member, seen) {

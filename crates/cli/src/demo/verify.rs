@@ -152,6 +152,7 @@ mod tests {
             hash: "h".into(),
             author: "a".into(),
             tag: "x".into(),
+            private: false,
         }
     }
 

@@ -26,6 +26,8 @@ pub(crate) struct Seen {
     /// DID of the author.
     pub(crate) author: String,
     pub(crate) tag: String,
+    /// Whether only the members of a group see it.
+    pub(crate) private: bool,
 }
 
 /// An event of a member.
@@ -60,6 +62,8 @@ struct Header {
     author: String,
     #[serde(default)]
     tag: String,
+    #[serde(default)]
+    group: Option<String>,
 }
 
 /// Follows a member. The task ends with the connection, or when the receiver is gone.
@@ -111,6 +115,7 @@ fn parse(text: &str) -> Result<Seen, String> {
         hash: message.hash,
         author: message.header.author,
         tag: message.header.tag,
+        private: message.header.group.is_some(),
     })
 }
 
