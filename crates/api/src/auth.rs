@@ -14,12 +14,14 @@ use axum::{
     Router,
     extract::Request,
     middleware::{self, Next},
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, Method, StatusCode, header};
 use parking_lot::RwLock;
 use tokio::sync::Semaphore;
+
+use crate::failure::Failure;
 
 /// Passwords that are remembered.
 const REMEMBERED: usize = 10_000;
@@ -116,8 +118,7 @@ impl Basic {
 
 /// FireFly answers 403, without asking for credentials.
 fn unauthorized() -> Response {
-    let body = "{\"error\":\"FF00169: Unauthorized\"}\n";
-    (StatusCode::FORBIDDEN, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+    Failure::new(StatusCode::FORBIDDEN, "FF00169", "Unauthorized").into_response()
 }
 
 /// A browser asks before it sends, and sends no credentials with the question.

@@ -111,6 +111,7 @@ fn direct(path: &str, text: &str, found: &mut Found) {
         let named = made.get(2).or(made.get(3)).map_or("BAD_REQUEST", |name| name.as_str());
         let status = match named {
             "BAD_REQUEST" => "400",
+            "FORBIDDEN" => "403",
             "NOT_FOUND" => "404",
             "REQUEST_TIMEOUT" => "408",
             "PRECONDITION_FAILED" => "412",
