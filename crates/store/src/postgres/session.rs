@@ -14,6 +14,10 @@ const LOCK: i64 = 0x7068_6f74_696e_7573;
 /// Between two attempts to get the lock from a connection that is dying.
 const RETRY: Duration = Duration::from_millis(50);
 
+/// Plans are made for the size that the tables have now. A plan that is kept from when a table was almost empty uses any
+/// index that begins with the namespace, and reads all of the namespace once it has filled.
+pub(super) const PLANS: &str = "SET plan_cache_mode = force_custom_plan;";
+
 /// Settings of the connection. All it does is find rows by keys that have an index; a plan made when a table was small
 /// must not scan it once it is large. Commits are flushed whatever the role's default is.
 const SETTINGS: &str = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off; \
@@ -38,6 +42,7 @@ impl Session {
         let session = Self { client, connection, statements: HashMap::new() };
         let failed = |error: tokio_postgres::Error| unavailable(&error);
         session.client.batch_execute(SETTINGS).await.map_err(failed)?;
+        session.client.batch_execute(PLANS).await.map_err(failed)?;
         let claimed = session.client.query_one("SELECT pg_try_advisory_lock($1)", &[&LOCK]).await.map_err(failed)?;
         if claimed.get(0) {
             Ok(session)
