@@ -34,4 +34,8 @@ impl Ids for Seeded {
         let (high, low) = (mix(self.seed ^ mix(count)), mix(self.seed.wrapping_add(mix(count.wrapping_add(1 << 63)))));
         uuid::Builder::from_random_bytes(((u128::from(high) << 64) | u128::from(low)).to_be_bytes()).into_uuid()
     }
+
+    fn secret(&self) -> Uuid {
+        self.next()
+    }
 }

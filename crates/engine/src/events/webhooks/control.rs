@@ -114,7 +114,7 @@ impl Namespace {
         let mut secrets = records.secrets().await?.unwrap_or_default();
         let now = core.ports.clock.now();
         let previous_until = later(now, grace.unwrap_or(GRACE));
-        let randomness = [core.ports.ids.next(), core.ports.ids.next(), core.ports.ids.next()];
+        let randomness = [core.ports.ids.secret(), core.ports.ids.secret(), core.ports.ids.secret()];
         let secret = secrets.rotate(&randomness, now, previous_until);
         records.set_secrets(Some(&secrets)).await?;
         Ok(Secret { secret, previous_until })
