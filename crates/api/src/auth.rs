@@ -1,4 +1,4 @@
-//! Who may use a listener: names and passwords from a file in the form of `htpasswd -B`.
+//! Who may use a listener, or a namespace: names and passwords from a file in the form of `htpasswd -B`.
 //!
 //! Checking a password is slow by design, so few are checked at the same time, and those that were right are remembered by a
 //! digest that says nothing without the process's own random key.
@@ -6,7 +6,7 @@
 use std::{
     collections::{HashMap, HashSet, hash_map::RandomState},
     hash::BuildHasher,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -49,19 +49,22 @@ pub enum Error {
     },
 }
 
-/// The names and passwords of a listener.
-pub(crate) struct Basic {
+/// Names and passwords, of a listener or of a namespace.
+pub struct Passwords {
     hashes: HashMap<String, String>,
     known: RwLock<HashSet<[u64; 2]>>,
     keys: [RandomState; 2],
     room: Semaphore,
 }
 
-impl Basic {
+impl Passwords {
     /// Reads a password file.
-    pub(crate) async fn read(path: &PathBuf) -> Result<Self, Error> {
+    ///
+    /// # Errors
+    /// When it cannot be read, or a line is no name with a bcrypt hash.
+    pub async fn read(path: &Path) -> Result<Self, Error> {
         let text = tokio::fs::read_to_string(path).await;
-        let text = text.map_err(|source| Error::File { path: path.clone(), source })?;
+        let text = text.map_err(|source| Error::File { path: path.to_owned(), source })?;
         let mut hashes = HashMap::new();
         for (number, line) in text.lines().enumerate() {
             let line = line.trim();
@@ -73,7 +76,7 @@ impl Basic {
                     && ["$2a$", "$2b$", "$2y$"].iter().any(|kind| hash.starts_with(kind))
                     && hash.len() == 60
             });
-            let (name, hash) = entry.ok_or(Error::Line { path: path.clone(), line: number + 1 })?;
+            let (name, hash) = entry.ok_or(Error::Line { path: path.to_owned(), line: number + 1 })?;
             hashes.insert(name.to_owned(), hash.to_owned());
         }
         let keys = [RandomState::new(), RandomState::new()];
@@ -84,9 +87,9 @@ impl Basic {
     pub(crate) fn guard(self: &Arc<Self>, router: Router) -> Router {
         let owner = Arc::clone(self);
         router.layer(middleware::from_fn(move |request: Request, next: Next| {
-            let basic = Arc::clone(&owner);
+            let passwords = Arc::clone(&owner);
             async move {
-                if is_preflight(request.method(), request.headers()) || basic.admits(request.headers()).await {
+                if is_preflight(request.method(), request.headers()) || passwords.admits(request.headers()).await {
                     return next.run(request).await;
                 }
                 unauthorized()
@@ -94,7 +97,8 @@ impl Basic {
         }))
     }
 
-    async fn admits(&self, headers: &HeaderMap) -> bool {
+    /// Whether a request has a right name and password.
+    pub(crate) async fn admits(&self, headers: &HeaderMap) -> bool {
         let Some((name, password)) = credentials(headers) else { return false };
         let digest = [0, 1].map(|index| self.keys[index].hash_one((&name, &password)));
         if self.known.read().contains(&digest) {
@@ -140,6 +144,12 @@ fn credentials(headers: &HeaderMap) -> Option<(String, String)> {
     Some((name.to_owned(), password.to_owned()))
 }
 
+impl std::fmt::Debug for Passwords {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Passwords").field("names", &self.hashes.len()).finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,11 +158,11 @@ mod tests {
         HeaderMap::from_iter([(header::AUTHORIZATION, value.parse().unwrap())])
     }
 
-    async fn basic(text: &str) -> Result<Basic, Error> {
+    async fn basic(text: &str) -> Result<Passwords, Error> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("passwords");
         std::fs::write(&path, text).unwrap();
-        Basic::read(&path).await
+        Passwords::read(&path).await
     }
 
     fn given(name: &str, password: &str) -> HeaderMap {

@@ -15,6 +15,7 @@ use crate::{
     cors::Rules,
     document,
     failure::Failure,
+    gateway,
     options::Cors,
     reply::{self, Answer},
     request::{Request, media_type},
@@ -164,7 +165,13 @@ async fn run(
 ) -> Answer {
     let namespace = match route.scope {
         Scope::Node => None,
-        Scope::Namespace => Some(shared.namespaces.running(namespace.unwrap_or(shared.namespaces.default_name()))?),
+        Scope::Namespace => {
+            let name = namespace.unwrap_or(shared.namespaces.default_name());
+            shared.namespaces.admit(name, &parts.headers).await?;
+            let found = shared.namespaces.running(name)?;
+            gateway::check(&found, route, media_type(&parts.headers) == "multipart/form-data")?;
+            Some(found)
+        }
     };
     let pairs = uri::pairs(parts.uri.query().unwrap_or_default());
     let listing = listing(shared, route, &pairs, ignored)?;

@@ -13,6 +13,7 @@ mod cors;
 mod dispatch;
 mod document;
 mod failure;
+mod gateway;
 mod lenient;
 mod metrics;
 mod monitoring;
@@ -29,6 +30,7 @@ mod uri;
 mod ws;
 
 pub use crate::{
+    auth::{Error as PasswordsError, Passwords},
     namespaces::{Namespaces, Reset, ResetError, State},
     options::Options,
     server::{Addresses, Error, Handle, Server},

@@ -102,7 +102,7 @@ impl Metrics {
                 ("sharedstorage", &vitals.storage),
                 ("dataexchange", &vitals.exchange),
             ];
-            for (part, health) in parts {
+            for (part, health) in parts.into_iter().filter(|_| namespace.is_multiparty()) {
                 self.parts.with_label_values(&[name.as_str(), part]).set(i64::from(*health == Health::Up));
             }
             for fault in &vitals.faults {

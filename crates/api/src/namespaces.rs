@@ -6,10 +6,11 @@ use std::{
 };
 
 use futures::future::BoxFuture;
+use http::{HeaderMap, StatusCode};
 use parking_lot::RwLock;
 use photinus_engine::Namespace;
 
-use crate::failure::Failure;
+use crate::{auth::Passwords, failure::Failure};
 
 /// The namespaces of a node. Clones share the same list; namespaces may come and go while it is served.
 #[derive(Clone)]
@@ -35,6 +36,7 @@ struct Inner {
     default: String,
     reset: OnceLock<Reset>,
     states: RwLock<BTreeMap<String, State>>,
+    passwords: RwLock<BTreeMap<String, Arc<Passwords>>>,
 }
 
 /// Where a namespace stands.
@@ -55,7 +57,14 @@ impl Namespaces {
     /// An empty list. `default` names the namespace of requests that name none.
     #[must_use]
     pub fn new(default: impl Into<String>) -> Self {
-        Self { inner: Arc::new(Inner { default: default.into(), reset: OnceLock::new(), states: RwLock::default() }) }
+        Self {
+            inner: Arc::new(Inner {
+                default: default.into(),
+                reset: OnceLock::new(),
+                states: RwLock::default(),
+                passwords: RwLock::default(),
+            }),
+        }
     }
 
     /// Says where a namespace stands now.
@@ -66,6 +75,22 @@ impl Namespaces {
     /// Forgets a namespace; gives what was known of it.
     pub fn remove(&self, name: &str) -> Option<State> {
         self.inner.states.write().remove(name)
+    }
+
+    /// Says which namespaces ask for names and passwords. Counts from the next request on.
+    pub fn guard(&self, passwords: BTreeMap<String, Arc<Passwords>>) {
+        *self.inner.passwords.write() = passwords;
+    }
+
+    /// Lets a request through whose name and password are right, or whose namespace asks for none.
+    pub(crate) async fn admit(&self, name: &str, headers: &HeaderMap) -> Result<(), Failure> {
+        let passwords = self.inner.passwords.read().get(name).cloned();
+        match passwords {
+            Some(passwords) if !passwords.admits(headers).await => {
+                Err(Failure::new(StatusCode::UNAUTHORIZED, "FF00169", "Unauthorized"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Name of the namespace of requests that name none.

@@ -131,7 +131,10 @@ impl Server {
         });
         let serve = |door: Door, router: Router| {
             let listening = Listening {
-                router: door.passwords.as_ref().map_or_else(|| router.clone(), |basic| basic.guard(router.clone())),
+                router: door
+                    .passwords
+                    .as_ref()
+                    .map_or_else(|| router.clone(), |passwords| passwords.guard(router.clone())),
                 tls: door.tls,
                 limits: shared.options.limits.clone(),
                 stopping: stopping.clone(),
@@ -167,7 +170,7 @@ struct Door {
     listener: TcpListener,
     address: SocketAddr,
     tls: Option<TlsAcceptor>,
-    passwords: Option<Arc<auth::Basic>>,
+    passwords: Option<Arc<auth::Passwords>>,
 }
 
 async fn bind(listener: &Listener) -> Result<Door, Error> {
@@ -180,7 +183,7 @@ async fn bind(listener: &Listener) -> Result<Door, Error> {
         None => None,
     };
     let passwords = match &listener.passwords {
-        Some(file) => Some(Arc::new(auth::Basic::read(file).await?)),
+        Some(file) => Some(Arc::new(auth::Passwords::read(file).await?)),
         None => None,
     };
     let failed = |error| Error::Listen { address: at.clone(), port, error };

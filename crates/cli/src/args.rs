@@ -47,6 +47,12 @@ pub enum Command {
     Bench(Bench),
     /// Tell why a message is where it is: what it waits for, since when, and what to do.
     Why(Why),
+    /// Read about the configuration, and check a file.
+    #[command(subcommand)]
+    Config(Config),
+    /// See the namespaces of a running node, and have it read its configuration again.
+    #[command(subcommand)]
+    Namespaces(Namespaces),
     /// Print the version.
     Version,
     /// Print a completion script for a shell.
@@ -176,6 +182,36 @@ pub struct Why {
     /// The namespace.
     #[arg(long, value_name = "NAME", default_value = "default")]
     pub namespace: String,
+}
+
+/// Read about the configuration, and check a file.
+#[derive(Debug, Subcommand)]
+pub enum Config {
+    /// Print a page in Markdown about every key.
+    Docs,
+    /// Read a file as a start would, and tell what is wrong with it. Nothing is started.
+    Check {
+        /// Configuration in FireFly's format.
+        #[arg(short, long, value_name = "FILE")]
+        file: PathBuf,
+    },
+}
+
+/// See the namespaces of a running node.
+#[derive(Debug, Subcommand)]
+pub enum Namespaces {
+    /// Show the namespaces, and why those that do not run do not.
+    List(Spi),
+    /// Have the node read its configuration file again: start new namespaces, stop those that are gone, leave the others alone.
+    Reload(Spi),
+}
+
+/// The administration interface of a node.
+#[derive(Debug, Args)]
+pub struct Spi {
+    /// Where the node's listener 'spi' is; http://name:password@host:port where it asks for a password.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:5101")]
+    pub url: String,
 }
 
 /// Measure a local network.

@@ -32,6 +32,8 @@ pub async fn run(arguments: Photinus) -> Result<(), Error> {
         Command::Demo(args) => command::demo::run(args, output).await,
         Command::Bench(args) => bench::run(args, output).await,
         Command::Why(args) => command::why::run(args, output).await,
+        Command::Config(args) => command::config::run(args, output),
+        Command::Namespaces(args) => command::namespaces::run(args, output).await,
         Command::Version => {
             output.data(&command::version::THIS);
             Ok(())

@@ -63,6 +63,10 @@ fn help_of_every_command() {
         &["network", "reset", "--help"],
         &["deploy", "--help"],
         &["why", "--help"],
+        &["config", "--help"],
+        &["config", "check", "--help"],
+        &["namespaces", "--help"],
+        &["namespaces", "reload", "--help"],
         &["demo", "--help"],
         &["version", "--help"],
         &["completions", "--help"],
@@ -74,11 +78,18 @@ fn help_of_every_command() {
     golden("help.txt", &all);
 }
 
+/// A node without a network, with a key that has no meaning here.
+const ALONE: &str = "histograms: {maxChartRows: 5}
+plugins: {database: [{name: db, type: sqlite3, sqlite3: {url: node.db}}]}
+namespaces: {predefined: [{name: default}]}
+";
+
 #[test]
 fn errors_name_the_next_step() {
     let folder = tempfile::tempdir().unwrap();
     let inside = folder.path();
     std::fs::write(inside.join("wrong.yml"), "http:\n  prot: 1\n").unwrap();
+    std::fs::write(inside.join("alone.yml"), ALONE).unwrap();
     std::fs::create_dir(inside.join("full")).unwrap();
     std::fs::write(inside.join("full/letter.txt"), "Dear").unwrap();
     std::fs::create_dir(inside.join("broken")).unwrap();
@@ -97,6 +108,9 @@ fn errors_name_the_next_step() {
         &["network", "up", "--dir", "full"],
         &["deploy", "http://127.0.0.1:1", "--key-file", "absent.key"],
         &["why", "11111111-1111-4111-8111-111111111111", "--url", "http://127.0.0.1:1"],
+        &["config", "check", "-f", "wrong.yml"],
+        &["config", "check", "-f", "alone.yml"],
+        &["namespaces", "list", "--url", "http://name:secret@127.0.0.1:1"],
         &["chain", "--accounts", "5000"],
     ] {
         all.push_str(&told(arguments, inside));

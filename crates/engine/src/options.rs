@@ -12,6 +12,9 @@ pub struct Options {
     pub name: String,
     /// Name that the members share and that goes on the wire. The local name when the members use it too.
     pub network_namespace: String,
+    /// Whether it is part of a network of members. Without, it has data, events and subscriptions of its own, and of the ports
+    /// only those of this node are used. Default yes.
+    pub multiparty: bool,
     /// Free text that applications see.
     pub description: String,
     /// Key that signs when a sender names neither author nor key. Falls back to the key of the organisation.
@@ -53,6 +56,7 @@ impl Options {
         Self {
             network_namespace: name.clone(),
             name,
+            multiparty: true,
             description: String::new(),
             default_key: None,
             org: Organization::default(),

@@ -36,6 +36,24 @@ pub struct Status {
     pub exchange: delivery::status::Exchange,
 }
 
+/// `GET /status` of a namespace that is part of no network.
+#[derive(Clone, Debug, Serialize)]
+pub struct GatewayStatus {
+    /// The namespace.
+    pub namespace: photinus_model::namespace::Namespace,
+    /// What it is made of.
+    pub plugins: Plugins,
+    /// That there is no network.
+    pub multiparty: NoNetwork,
+}
+
+/// That there is no network.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct NoNetwork {
+    /// Always false.
+    pub enabled: bool,
+}
+
 /// This node.
 #[derive(Clone, Debug, Serialize)]
 pub struct Node {
@@ -100,7 +118,7 @@ pub struct Plugin {
 /// The network of a namespace.
 #[derive(Clone, Debug, Serialize)]
 pub struct Multiparty {
-    /// Always true: without an organisation a namespace does not start.
+    /// Always true; see [`GatewayStatus`].
     pub enabled: bool,
     /// Its contracts.
     pub contract: Contracts,
@@ -212,6 +230,27 @@ impl Namespace {
                 problem: core.multiparty.held(),
             },
             exchange: exchange(core).await?,
+        })
+    }
+
+    /// What a namespace is that is part of no network; of one that is, [`Namespace::status`] tells more.
+    #[must_use]
+    pub fn gateway_status(&self) -> Option<GatewayStatus> {
+        let core = self.core();
+        let names = &core.options.plugins;
+        let one = |name: &str, kind: &str| Plugin { name: name.to_owned(), plugin_type: kind.to_owned() };
+        (!core.options.multiparty).then(|| GatewayStatus {
+            namespace: core.multiparty.record().clone(),
+            plugins: Plugins {
+                blockchain: Vec::new(),
+                database: vec![one(&names.database.0, &names.database.1)],
+                data_exchange: Vec::new(),
+                events: names.events.iter().map(|kind| one("", kind)).collect(),
+                identity: Vec::new(),
+                shared_storage: Vec::new(),
+                tokens: Vec::new(),
+            },
+            multiparty: NoNetwork { enabled: false },
         })
     }
 

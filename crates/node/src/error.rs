@@ -27,6 +27,14 @@ pub enum Error {
     /// The listeners cannot be opened.
     #[error("the API cannot be served: {0}")]
     Api(#[source] photinus_api::Error),
+    /// The passwords of a namespace cannot be used.
+    #[error("auth plug-in {name}: {source}")]
+    Passwords {
+        /// Its name.
+        name: String,
+        /// Why.
+        source: photinus_api::PasswordsError,
+    },
     /// Applications cannot be called as it is configured.
     #[error("webhooks of namespace {name}: {source}")]
     Webhooks {

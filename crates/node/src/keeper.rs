@@ -5,12 +5,12 @@
 //! The others do not notice. Nothing that a stopped namespace accepted is lost: it goes on when it is started again.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
 use futures::future::join_all;
-use photinus_api::{Namespaces, State};
+use photinus_api::{Namespaces, Passwords, State};
 use photinus_ports::clock::{self, Clock};
 use tokio::{sync::Mutex, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -68,6 +68,7 @@ impl Keeper {
         let clock: Arc<dyn Clock> = Arc::new(clock::System);
         let namespaces = Namespaces::new(&config.default_namespace);
         let config = Arc::new(config);
+        namespaces.guard(guards(&config).await?);
         let mut parts = Parts::default();
         let (mut ready, mut failed) = (Vec::new(), None);
         for configured in &config.namespaces {
@@ -104,12 +105,16 @@ impl Keeper {
     }
 
     /// Makes the node what the configuration says now.
-    pub(crate) async fn change(&self, config: Config) -> Changes {
+    ///
+    /// # Errors
+    /// When a file of passwords cannot be used. Nothing changed then.
+    pub(crate) async fn change(&self, config: Config) -> Result<Changes, Error> {
         let mut kept = self.state.lock().await;
         let mut changes = Changes::default();
         if kept.stopped {
-            return changes;
+            return Ok(changes);
         }
+        self.namespaces.guard(guards(&config).await?);
         let config = Arc::new(config);
         changes.needs_restart = needs_restart(&kept.config, &config);
         let wanted: HashMap<&str, &Namespace> = config.namespaces.iter().map(|one| (one.name.as_str(), one)).collect();
@@ -135,7 +140,7 @@ impl Keeper {
             }
         }
         kept.config = config;
-        changes
+        Ok(changes)
     }
 
     /// Stops every namespace, then the parts.
@@ -175,6 +180,19 @@ impl Keeper {
     }
 }
 
+/// Names and passwords by namespace. They are read anew each time, so that a changed file counts.
+async fn guards(config: &Config) -> Result<BTreeMap<String, Arc<Passwords>>, Error> {
+    let mut guards = BTreeMap::new();
+    for namespace in &config.namespaces {
+        if let Some(auth) = &namespace.auth {
+            let read = Passwords::read(&auth.passwords).await;
+            let passwords = read.map_err(|source| Error::Passwords { name: auth.name.clone(), source })?;
+            guards.insert(namespace.name.clone(), Arc::new(passwords));
+        }
+    }
+    Ok(guards)
+}
+
 /// Everything that a namespace depends on: its own settings, those that all share, and its plug-ins.
 fn fingerprint(config: &Config, namespace: &Namespace) -> String {
     let own: Vec<_> = plugins(namespace).into_iter().map(|name| config.plugins.text(&name).to_owned()).collect();
@@ -183,9 +201,8 @@ fn fingerprint(config: &Config, namespace: &Namespace) -> String {
 }
 
 fn plugins(namespace: &Namespace) -> Vec<String> {
-    [&namespace.blockchain, &namespace.database, &namespace.data_exchange, &namespace.shared_storage]
-        .map(Clone::clone)
-        .to_vec()
+    let all = [&namespace.blockchain, &namespace.database, &namespace.data_exchange, &namespace.shared_storage];
+    all.into_iter().filter(|name| !name.is_empty()).cloned().collect()
 }
 
 fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {

@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 use crate::{
     Error,
     config::{Config, Namespace},
-    parts::{Chosen, Parts, webhooks},
+    parts::{Chosen, Outside, Parts, webhooks},
 };
 
 /// What the engine is told of a namespace. What the configuration leaves open has the engine's own defaults.
@@ -22,6 +22,7 @@ fn options(config: &Config, namespace: &Namespace) -> Options {
     let database = config.plugins.database.iter().find(|plugin| plugin.name == namespace.database);
     Options {
         network_namespace: multiparty.network_namespace.clone(),
+        multiparty: multiparty.enabled,
         description: namespace.description.clone(),
         default_key: namespace.default_key.clone(),
         org: multiparty.org.clone(),
@@ -48,12 +49,12 @@ fn options(config: &Config, namespace: &Namespace) -> Options {
 }
 
 /// The outside world of a namespace.
-fn ports(chosen: &Chosen, webhooks: Option<Arc<Webhooks>>, clock: &Arc<dyn Clock>) -> Ports {
+fn ports(outside: Outside, webhooks: Option<Arc<Webhooks>>, clock: &Arc<dyn Clock>) -> Ports {
     Ports {
-        blockchain: chosen.ledger.clone(),
-        storage: Arc::new(chosen.shared.clone()),
-        exchange: Arc::new(chosen.exchange.clone()),
-        blobs: Arc::new(chosen.blobs.clone()),
+        blockchain: outside.blockchain,
+        storage: outside.storage,
+        exchange: outside.exchange,
+        blobs: outside.blobs,
         webhooks: webhooks.map(|webhooks| webhooks as Arc<dyn photinus_ports::webhooks::Webhooks>),
         clock: Arc::clone(clock),
         ids: Arc::new(ids::Random),
@@ -80,10 +81,10 @@ pub(crate) async fn prepare(
     parts: &mut Parts,
     clock: &Arc<dyn Clock>,
 ) -> Result<Ready, Error> {
-    let chosen = parts.choose(config, namespace, clock).await?;
+    let Chosen { store, outside } = parts.choose(config, namespace, clock).await?;
     let webhooks = webhooks::start(config, namespace).await?;
-    let ports = ports(&chosen, webhooks, clock);
-    Ok(Ready { options: options(config, namespace), ports, store: chosen.store })
+    let ports = ports(outside, webhooks, clock);
+    Ok(Ready { options: options(config, namespace), ports, store })
 }
 
 /// How a namespace that does not run yet is shown.

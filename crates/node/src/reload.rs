@@ -14,7 +14,7 @@ pub(crate) async fn now(keeper: &Keeper, file: &Path) -> Result<(), String> {
     let path = file.to_owned();
     let loaded = tokio::task::spawn_blocking(move || config::load(&path)).await.map_err(|error| error.to_string())?;
     let loaded = loaded.map_err(|error| error.to_string())?;
-    let changes = keeper.change(loaded.config).await;
+    let changes = keeper.change(loaded.config).await.map_err(|error| error.to_string())?;
     tracing::info!(started = ?changes.started, removed = ?changes.removed, "the configuration was read again");
     for section in changes.needs_restart {
         tracing::warn!(section, "what changed there counts from the next start of the process");

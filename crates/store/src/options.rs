@@ -22,9 +22,10 @@ pub enum Database {
     /// A SQLite file in a folder of its own, which is removed when the store is closed. For tests and trials: a commit is
     /// not flushed to the disk.
     Temporary,
-    /// A database of a PostgreSQL server, version 15 or later. Connections are not encrypted.
+    /// A database of a PostgreSQL server, version 15 or later.
     Postgres {
-        /// A URL (`postgres://user:password@host:port/database`) or a list of `key=value` pairs, as libpq reads it.
+        /// A URL (`postgres://user:password@host:port/database`), as libpq reads it, encryption included: `sslmode`,
+        /// `sslrootcert`, `sslcert`, `sslkey`. In a list of `key=value` pairs those three files cannot stand.
         url: String,
     },
 }

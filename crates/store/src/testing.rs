@@ -19,6 +19,12 @@ const VARIABLE: &str = "PHOTINUS_TEST_POSTGRES";
 /// Where Debian and its kin put the binaries of the versions that are known to work, the best first.
 const FOLDERS: [&str; 3] = ["/usr/lib/postgresql/15/bin", "/usr/lib/postgresql/16/bin", "/usr/lib/postgresql/17/bin"];
 
+/// Lets connections in over TCP, encrypted ones alone; those of the role `certified` must show a certificate.
+const ENCRYPTED: &str = "local all all trust
+hostssl all certified all trust clientcert=verify-ca
+hostssl all all all trust
+";
+
 /// Starts a server in a new folder, says where, and stops it when its standard input ends. The server has a session of
 /// its own, so that an interrupt at the terminal does not reach it before this script has stopped it.
 const SCRIPT: &str = r#"
@@ -29,8 +35,17 @@ clean() { "$1/pg_ctl" -D "$folder/data" -m immediate -w stop >/dev/null 2>&1 || 
 trap 'clean "$0"' EXIT
 "$0/initdb" -D "$folder/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >"$folder/log" 2>&1 \
     || { cat "$folder/log" >&2; exit 1; }
+tcp="-c listen_addresses="
+if [ -n "${2:-}" ]; then
+    umask 077
+    printf '%s' "$CERTIFICATE" >"$folder/data/server.crt"
+    printf '%s' "$KEY" >"$folder/data/server.key"
+    printf '%s' "$AUTHORITY" >"$folder/data/root.crt"
+    printf '%s' "$RULES" >"$folder/data/pg_hba.conf"
+    tcp="-c listen_addresses=127.0.0.1 -c port=$2 -c ssl=on -c ssl_ca_file=root.crt"
+fi
 setsid "$0/pg_ctl" -D "$folder/data" -l "$folder/log" -w -t 60 \
-    -o "-k $folder -c listen_addresses= -c fsync=$1 -c max_connections=200" start >/dev/null 2>&1 \
+    -o "-k $folder $tcp -c fsync=$1 -c max_connections=200" start >/dev/null 2>&1 \
     || { cat "$folder/log" >&2; exit 1; }
 echo "$folder"
 cat >/dev/null
@@ -61,6 +76,19 @@ pub enum Flush {
     System,
 }
 
+/// What a server shows to those who connect over TCP, in PEM.
+#[derive(Debug, Clone)]
+pub struct Encryption {
+    /// Its certificate.
+    pub certificate: String,
+    /// The key of it.
+    pub key: String,
+    /// The authority of clients' certificates.
+    pub authority: String,
+    /// The port on 127.0.0.1.
+    pub port: u16,
+}
+
 /// A running server. It stops when this is dropped, and when the process ends.
 #[derive(Debug)]
 pub struct Server {
@@ -78,8 +106,28 @@ impl Server {
         if let Ok(url) = std::env::var(VARIABLE) {
             return Ok(Self { url, script: None, databases: AtomicU64::new(0) });
         }
+        Self::run(flush, None)
+    }
+
+    /// Starts a server of its own that encrypts connections over TCP, and takes no others there. It has a role `certified`,
+    /// whose clients must show a certificate.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub async fn encrypted(encryption: &Encryption) -> Result<Self, Error> {
+        let server = Self::run(Flush::System, Some(encryption))?;
+        server.execute("CREATE ROLE certified LOGIN SUPERUSER").await?;
+        Ok(server)
+    }
+
+    fn run(flush: Flush, encryption: Option<&Encryption>) -> Result<Self, Error> {
         let binaries = FOLDERS.iter().map(Path::new).find(|folder| folder.join("initdb").exists());
         let mut script = command(binaries.ok_or(Error::NotInstalled)?, flush);
+        if let Some(encryption) = encryption {
+            let Encryption { certificate, key, authority, port } = encryption;
+            script.arg(port.to_string()).env("RULES", ENCRYPTED);
+            script.env("CERTIFICATE", certificate).env("KEY", key).env("AUTHORITY", authority);
+        }
         let not_started = |error: std::io::Error| Error::NotStarted(error.to_string());
         let mut script =
             script.current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(not_started)?;
@@ -92,7 +140,18 @@ impl Server {
             return Err(Error::NotStarted("see its messages above".to_owned()));
         }
         let host = folder.to_string_lossy().replace('/', "%2F");
-        Ok(Self { url: format!("postgres://postgres@{host}"), script: Some(script), databases: AtomicU64::new(0) })
+        let port = encryption.map(|encryption| format!(":{}", encryption.port)).unwrap_or_default();
+        Ok(Self {
+            url: format!("postgres://postgres@{host}{port}"),
+            script: Some(script),
+            databases: AtomicU64::new(0),
+        })
+    }
+
+    /// The server, as a URL without a database.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// A new, empty database, as a URL.
@@ -102,16 +161,21 @@ impl Server {
     pub async fn database(&self) -> Result<String, Error> {
         let number = self.databases.fetch_add(1, Ordering::Relaxed);
         let name = format!("photinus_{}_{number}", std::process::id());
+        self.execute(&format!("DROP DATABASE IF EXISTS {name}")).await?;
+        self.execute(&format!("CREATE DATABASE {name}")).await?;
+        Ok(format!("{}/{name}", self.url))
+    }
+
+    async fn execute(&self, sql: &str) -> Result<(), Error> {
         let mut config: Config = self.url.parse()?;
         config.dbname("postgres");
         let (client, connection) = config.connect(NoTls).await?;
         let connection = tokio::spawn(connection);
-        client.batch_execute(&format!("DROP DATABASE IF EXISTS {name}; ")).await?;
-        client.batch_execute(&format!("CREATE DATABASE {name}")).await?;
+        client.batch_execute(sql).await?;
         drop(client);
         // It ends with its client.
         let _ended = connection.await;
-        Ok(format!("{}/{name}", self.url))
+        Ok(())
     }
 }
 

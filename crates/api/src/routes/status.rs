@@ -92,11 +92,20 @@ async fn reset(request: Request) -> Answer {
 }
 
 async fn status(request: Request) -> Answer {
-    ok(&request.namespace()?.status().await?)
+    let namespace = request.namespace()?;
+    match namespace.gateway_status() {
+        Some(status) => ok(&status),
+        None => ok(&namespace.status().await?),
+    }
 }
 
 async fn multiparty(request: Request) -> Answer {
-    ok(&request.namespace()?.multiparty_status().await?)
+    let namespace = request.namespace()?;
+    if !namespace.is_multiparty() {
+        let nobody = serde_json::json!({ "status": "" });
+        return ok(&serde_json::json!({ "enabled": false, "org": nobody, "node": nobody }));
+    }
+    ok(&namespace.multiparty_status().await?)
 }
 
 async fn topics(request: Request) -> Answer {

@@ -37,7 +37,7 @@ pub(crate) fn router(shared: &Arc<Shared>, stopping: &CancellationToken) -> Rout
     let (owner, token) = (Arc::clone(shared), stopping.clone());
     let everywhere = move |upgrade: Upgrade, peer: ConnectInfo<SocketAddr>, uri: OriginalUri, headers: HeaderMap| {
         let (shared, stopping) = (Arc::clone(&owner), token.clone());
-        async move { open(&shared, stopping, None, upgrade, peer.0, &uri, &headers) }
+        async move { open(&shared, stopping, None, upgrade, peer.0, &uri, headers) }
     };
     let (owner, token) = (Arc::clone(shared), stopping.clone());
     let scoped = move |Path(namespace): Path<String>,
@@ -46,7 +46,12 @@ pub(crate) fn router(shared: &Arc<Shared>, stopping: &CancellationToken) -> Rout
                        uri: OriginalUri,
                        headers: HeaderMap| {
         let (shared, stopping) = (Arc::clone(&owner), token.clone());
-        async move { open(&shared, stopping, Some(namespace), upgrade, peer.0, &uri, &headers) }
+        async move {
+            if let Err(refused) = shared.namespaces.admit(&namespace, &headers).await {
+                return refused.into_response();
+            }
+            open(&shared, stopping, Some(namespace), upgrade, peer.0, &uri, headers)
+        }
     };
     Router::new().route("/ws", any(everywhere)).route("/api/v1/namespaces/{ns}/ws", any(scoped))
 }
@@ -58,7 +63,7 @@ fn open(
     upgrade: Upgrade,
     peer: SocketAddr,
     uri: &OriginalUri,
-    headers: &HeaderMap,
+    headers: HeaderMap,
 ) -> Response {
     let Ok(upgrade) = upgrade else {
         return reply::of(StatusCode::BAD_REQUEST, "text/plain; charset=utf-8", "Bad Request\n");
@@ -74,6 +79,7 @@ fn open(
         namespaces: shared.namespaces.clone(),
         place,
         stopping,
+        headers,
         scope,
         start: frame::in_query(&uri::pairs(uri.query().unwrap_or_default())),
     };

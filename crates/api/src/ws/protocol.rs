@@ -38,6 +38,9 @@ pub(super) enum Error {
     /// A namespace that does not run, or that a query names and nobody knows.
     #[error("FF10187: namespace '{0}' is not available")]
     NotAvailable(String),
+    /// A namespace that asks for a name and a password.
+    #[error("FF00169: Unauthorized")]
+    Unauthorized,
     /// A namespace that nobody knows.
     #[error("FF10436: unknown namespace '{0}'")]
     UnknownNamespace(String),

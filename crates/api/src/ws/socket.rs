@@ -10,6 +10,7 @@ use futures::{
     SinkExt, StreamExt,
     stream::{SplitSink, SplitStream},
 };
+use http::HeaderMap;
 use parking_lot::Mutex;
 use photinus_engine::events::Delivery;
 use photinus_ports::clock::Clock;
@@ -38,6 +39,8 @@ pub(super) struct Socket {
     pub(super) place: Place,
     /// Cancelled when the server stops.
     pub(super) stopping: CancellationToken,
+    /// What the client sent along with its question for the socket.
+    pub(super) headers: HeaderMap,
     /// The namespace of the socket's path.
     pub(super) scope: Option<String>,
     /// What the query of its URL starts.
@@ -168,6 +171,7 @@ impl Reader<'_> {
     async fn start(&mut self, start: &Start, origin: Origin) -> Result<(), Error> {
         let namespaces = &self.socket.namespaces;
         let name = self.state.protocol.lock().start(start, origin, |name| standing(namespaces, name))?;
+        namespaces.admit(&name, &self.socket.headers).await.map_err(|_| Error::Unauthorized)?;
         let namespace = namespaces.running(&name).map_err(|_| Error::NotAvailable(name.clone()))?;
         let (deliveries, closed) = (self.deliveries.clone(), self.closed.clone());
         if self.watched.insert(name.clone()) {

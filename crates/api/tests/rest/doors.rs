@@ -1,9 +1,12 @@
 //! Listeners that speak TLS, demand certificates, and ask for names and passwords.
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use photinus_api::{
-    Namespaces, Options, Server,
+    Namespaces, Options, Passwords, Server,
     options::{Listener, Pem, Tls},
 };
+use photinus_testkit::network::NAMESPACE;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use reqwest::{Certificate, Client, Identity, StatusCode};
 
@@ -116,4 +119,61 @@ async fn a_listener_with_passwords_answers_403_without_one() {
         .header("access-control-request-method", "GET");
     assert_eq!(question.send().await.unwrap().status(), StatusCode::NO_CONTENT);
     server.stop().await;
+}
+
+#[tokio::test]
+async fn a_namespace_with_passwords_answers_401_without_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("passwords");
+    std::fs::write(&file, format!("alice:{}\n", bcrypt::hash("secret", 4).unwrap())).unwrap();
+    let api = crate::Api::start().await;
+    let passwords = Arc::new(Passwords::read(&file).await.unwrap());
+    assert!(!format!("{passwords:?}").contains("alice"));
+    api.namespaces.guard(BTreeMap::from([(NAMESPACE.to_owned(), passwords)]));
+    let form =
+        || reqwest::multipart::Form::new().text("autometa", "true").part("file", reqwest::multipart::Part::text("x").file_name("x.txt"));
+    let of_it = |path: &str| api.url(&format!("/api/v1/namespaces/{NAMESPACE}/{path}"));
+    let requests = || {
+        [
+            api.client.get(api.url("/api/v1/status")),
+            api.client.get(of_it("status")),
+            api.client.get(of_it("messages?limit=1")),
+            api.client.post(of_it("data")).json(&serde_json::json!({"value": 1})),
+            api.client.post(of_it("data")).multipart(form()),
+        ]
+    };
+    let ws = upgrade(api.client.get(of_it("ws")));
+    for refused in requests().into_iter().chain([ws]) {
+        for refused in [refused.try_clone(), refused.try_clone().map(|one| one.basic_auth("alice", Some("wrong")))] {
+            let Some(refused) = refused else { continue };
+            let answer = refused.send().await.unwrap();
+            assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{}", answer.url());
+            assert!(!answer.headers().contains_key("www-authenticate"));
+            assert_eq!(answer.text().await.unwrap().trim(), "{\"error\":\"FF00169: Unauthorized\"}");
+        }
+    }
+    let upload = api.client.post(of_it("data")).multipart(form()).send().await.unwrap();
+    assert_eq!(upload.status(), StatusCode::UNAUTHORIZED, "uploads too");
+    for allowed in requests() {
+        let answer = allowed.basic_auth("alice", Some("secret")).send().await.unwrap();
+        assert!(answer.status().is_success(), "{} {}", answer.url(), answer.status());
+    }
+    let opened = upgrade(api.client.get(of_it("ws"))).basic_auth("alice", Some("secret")).send().await.unwrap();
+    assert_eq!(opened.status(), StatusCode::SWITCHING_PROTOCOLS);
+    // What is not of the namespace alone asks for nothing, and neither do other namespaces.
+    for free in ["namespaces", "websockets"] {
+        assert_eq!(api.get(free).await.0, StatusCode::OK);
+    }
+    assert_eq!(api.get("namespaces/later/status").await.0, StatusCode::PRECONDITION_FAILED);
+    api.namespaces.guard(BTreeMap::new());
+    assert_eq!(api.get("status").await.0, StatusCode::OK);
+    api.stop().await;
+}
+
+fn upgrade(request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+    request
+        .header("connection", "upgrade")
+        .header("upgrade", "websocket")
+        .header("sec-websocket-version", "13")
+        .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
 }

@@ -11,6 +11,7 @@
 
 mod batches;
 mod crowd;
+mod passwords;
 
 use std::{collections::HashMap, time::Duration};
 

@@ -1,8 +1,10 @@
 //! One module for each command.
 
 pub(crate) mod chain;
+pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod deploy;
+pub(crate) mod namespaces;
 pub(crate) mod network;
 pub(crate) mod start;
 pub(crate) mod version;

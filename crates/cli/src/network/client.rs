@@ -36,6 +36,14 @@ impl Client {
         Self { http: reqwest::Client::new(), name: url.to_owned(), base }
     }
 
+    /// The administration interface of a node somewhere.
+    pub(crate) fn spi(url: &str) -> Self {
+        let url = url.trim_end_matches('/');
+        // A password in it is for the node alone.
+        let name = reqwest::Url::parse(url).map_or_else(|_| url.to_owned(), |url| url.origin().ascii_serialization());
+        Self { http: reqwest::Client::new(), name, base: format!("{url}/spi/v1") }
+    }
+
     /// Organisation of the member.
     pub(crate) fn name(&self) -> &str {
         &self.name
@@ -66,6 +74,12 @@ impl Client {
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, Error> {
         let request = self.http.post(format!("{}/{path}", self.base)).timeout(CONFIRM).json(body);
         self.json(&Method::POST, path, request.send().await).await
+    }
+
+    /// Asks for something that is answered without a body.
+    pub(crate) async fn request(&self, path: &str) -> Result<(), Error> {
+        let request = self.http.post(format!("{}/{path}", self.base)).timeout(CONFIRM).json(&json!({}));
+        self.checked(&Method::POST, path, request.send().await).await.map(drop)
     }
 
     /// Uploads a file.
@@ -142,7 +156,9 @@ impl Client {
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Error {
-        Error::Unreachable { url: self.base.clone(), reason: causes(error) }
+        let url = reqwest::Url::parse(&self.base)
+            .map_or_else(|_| self.base.clone(), |url| format!("{}{}", url.origin().ascii_serialization(), url.path()));
+        Error::Unreachable { url, reason: causes(error) }
     }
 }
 

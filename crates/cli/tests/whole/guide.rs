@@ -5,6 +5,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
+use photinus_store::testing::{Flush, Server};
 use serde_json::Value;
 
 /// What the guide is followed with, stopped in the end.
@@ -12,15 +13,19 @@ struct Reader {
     folder: tempfile::TempDir,
     /// The addresses that the guide names, and those that the members have here.
     addresses: Vec<(String, String)>,
+    /// The server that a page may keep data in.
+    database: String,
 }
 
 impl Reader {
     fn run(&self, command: &str) -> Output {
         let command = self.addresses.iter().fold(command.to_owned(), |text, (named, here)| text.replace(named, here));
         let binary = PathBuf::from(env!("CARGO_BIN_EXE_photinus"));
-        let path = format!("{}:{}", binary.parent().unwrap().display(), std::env::var("PATH").unwrap());
+        let path = format!("{}:{POSTGRES}:{}", binary.parent().unwrap().display(), std::env::var("PATH").unwrap());
+        let packages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/npm/node_modules");
         let mut bash = Command::new("bash");
         bash.args(["-euo", "pipefail", "-c", &command]).current_dir(self.folder.path()).env("PATH", path);
+        bash.env("NODE_PATH", packages).env("DATABASE", &self.database);
         bash.stdin(Stdio::null()).output().unwrap()
     }
 
@@ -42,19 +47,29 @@ impl Drop for Reader {
     }
 }
 
+/// Where the tools of PostgreSQL are, if they are not where all tools are.
+const POSTGRES: &str = "/usr/lib/postgresql/15/bin:/usr/lib/postgresql/16/bin:/usr/lib/postgresql/17/bin";
+
+/// A program of the page, as a command that runs it.
+fn program(text: &str) -> String {
+    format!("cat >program.js <<'END OF THE PROGRAM'\n{text}END OF THE PROGRAM\ntimeout 60 node program.js")
+}
+
 /// The commands of a page, one text for each block.
 fn commands(page: &str) -> Vec<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(page);
     let text = std::fs::read_to_string(path).unwrap();
-    let blocks = text.split("```sh\n").skip(1);
-    blocks.map(|block| block.split("```").next().unwrap().to_owned()).collect()
+    let blocks = text.split("```").skip(1).step_by(2);
+    let runs = |block: &str| {
+        block.strip_prefix("sh\n").map(str::to_owned).or_else(|| block.strip_prefix("js\n").map(program))
+    };
+    blocks.filter_map(runs).collect()
 }
 
-#[test]
-fn the_guide_can_be_followed() {
-    let mut reader = Reader { folder: tempfile::tempdir().unwrap(), addresses: Vec::new() };
-    let commands = commands("guide.md");
-    assert!(commands.len() > 8, "the guide has lost its commands");
+fn follow(page: &str, database: String, least: usize) {
+    let mut reader = Reader { folder: tempfile::tempdir().unwrap(), addresses: Vec::new(), database };
+    let commands = commands(page);
+    assert!(commands.len() >= least, "{page} has lost its commands");
     for command in commands {
         let output = reader.run(&command);
         let told = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -63,4 +78,15 @@ fn the_guide_can_be_followed() {
             reader.look();
         }
     }
+}
+
+#[test]
+fn the_guide_can_be_followed() {
+    follow("guide.md", String::new(), 14);
+}
+
+#[test]
+fn a_node_can_be_operated_as_the_page_says() {
+    let server = Server::start(Flush::System).unwrap();
+    follow("operating.md", server.url().to_owned(), 7);
 }

@@ -115,6 +115,9 @@ impl Namespace {
         let core = &self.core;
         confirm::start(core);
         operations::Handle::start(core);
+        if !core.options.multiparty {
+            return Ok(events::start(core).await?);
+        }
         aggregation::start(core).await?;
         events::start(core).await?;
         core.multiparty.attach(core).await?;
@@ -157,6 +160,12 @@ impl Namespace {
     #[must_use]
     pub fn options(&self) -> &Options {
         &self.core.options
+    }
+
+    /// Whether it is part of a network of members.
+    #[must_use]
+    pub fn is_multiparty(&self) -> bool {
+        self.core.options.multiparty
     }
 
     /// The database, for reading. Every call names the namespace.

@@ -74,8 +74,11 @@ impl Multiparty {
         let mut changes = ChangeSet::new(&options.name);
         changes.push(Change::UpsertNamespace(record.clone()));
         store.submit(changes).await?;
-        let mut contracts = Contracts::load(options, ports.blockchain.as_ref(), store).await?;
-        learn(&mut contracts.active, ports).await?;
+        let mut contracts = Contracts::default();
+        if options.multiparty {
+            contracts = Contracts::load(options, ports.blockchain.as_ref(), store).await?;
+            learn(&mut contracts.active, ports).await?;
+        }
         Ok(Self {
             record,
             contracts: RwLock::new(contracts),

@@ -91,7 +91,8 @@ struct Door(Weak<Core>);
 impl Door {
     fn core(&self) -> Result<Arc<Core>, Refusal> {
         let core = self.0.upgrade().filter(|core| !core.tasks.stopping().is_cancelled());
-        core.ok_or_else(|| later("the namespace is stopping"))
+        // Another namespace of this node may be behind this one; if there is none, the sender tries again later.
+        core.ok_or(Refusal::NotMine)
     }
 }
 

@@ -6,7 +6,7 @@ use photinus_engine::options::{Contract, Node, Organization};
 use photinus_ports::blockchain::FirstEvent;
 
 use super::{
-    plugin::Read,
+    plugin::{Auth, Read},
     section::Section,
     webhooks::{self, Tls},
 };
@@ -23,7 +23,7 @@ pub struct Namespace {
     pub description: String,
     /// Signs when a sender names neither author nor key.
     pub default_key: Option<String>,
-    /// Name of its blockchain plug-in.
+    /// Name of its blockchain plug-in. Like the data exchange and the shared storage, empty outside a network.
     pub blockchain: String,
     /// Name of its database plug-in.
     pub database: String,
@@ -31,6 +31,8 @@ pub struct Namespace {
     pub data_exchange: String,
     /// Name of its shared storage plug-in.
     pub shared_storage: String,
+    /// Who may use it; absent when everybody may.
+    pub auth: Option<Auth>,
     /// The network that it is part of.
     pub multiparty: Multiparty,
     /// TLS that subscriptions choose by name.
@@ -40,6 +42,8 @@ pub struct Namespace {
 /// What makes a namespace part of a network.
 #[derive(Clone, Debug)]
 pub struct Multiparty {
+    /// Whether there is a network. The rest is empty where there is none.
+    pub enabled: bool,
     /// Name that the members share. Default: the local name.
     pub network_namespace: String,
     /// Whose node this is.
@@ -77,13 +81,13 @@ fn one(root: &Section<'_>, section: &Section<'_>, plugins: &Read) -> Namespace {
             section.problem("plugins", format!("names '{unknown}', which is not one of the plug-ins of this file"));
         }
     }
-    let pick = |category: &str, candidates: Vec<&str>| {
+    let pick = |category: &str, candidates: Vec<&str>, needed: bool| {
         let is_chosen = |name: &&str| chosen.as_ref().is_none_or(|chosen| chosen.iter().any(|wanted| wanted == name));
         let chosen: Vec<&str> = candidates.into_iter().filter(is_chosen).collect();
         match chosen.as_slice() {
             [one] => return (*one).to_owned(),
             // One that could not be read has been complained about.
-            [] if plugins.is_incomplete(category) => {}
+            [] if !needed || plugins.is_incomplete(category) => {}
             [] => section.problem("plugins", format!("gives the namespace no {category} plug-in, and it needs one")),
             several => {
                 let names = several.join(", ");
@@ -93,13 +97,19 @@ fn one(root: &Section<'_>, section: &Section<'_>, plugins: &Read) -> Namespace {
         String::new()
     };
     let names = plugins.by_category();
+    let auth = pick("auth", names.auth, false);
+    // What belongs to a network is not used without one, so it need not be chosen.
+    let of_network = |category: &str, candidates: Vec<&str>| {
+        if multiparty.enabled { pick(category, candidates, true) } else { String::new() }
+    };
     Namespace {
         description: section.text("description").unwrap_or_default(),
         default_key: section.text("defaultKey"),
-        blockchain: pick("blockchain", names.blockchain),
-        database: pick("database", names.database),
-        data_exchange: pick("dataexchange", names.data_exchange),
-        shared_storage: pick("sharedstorage", names.shared_storage),
+        blockchain: of_network("blockchain", names.blockchain),
+        database: pick("database", names.database, true),
+        data_exchange: of_network("dataexchange", names.data_exchange),
+        shared_storage: of_network("sharedstorage", names.shared_storage),
+        auth: plugins.plugins.auth.iter().find(|plugin| plugin.name == auth).cloned(),
         multiparty,
         tls: webhooks::tls_configs(section),
         name,
@@ -130,10 +140,13 @@ fn multiparty(root: &Section<'_>, section: &Section<'_>, namespace: &str) -> Mul
         description: either(&node, &old_node, "description").unwrap_or_default(),
     };
     if !section.flag("enabled", !org.name.is_empty() || org.key.is_some()) {
-        section.problem(
-            "enabled",
-            "must be true: a namespace outside a multiparty network is not supported by this version",
-        );
+        return Multiparty {
+            enabled: false,
+            network_namespace: namespace.to_owned(),
+            org: Organization::default(),
+            node: Node::default(),
+            contracts: Vec::new(),
+        };
     }
     let shared = section.text("networkNamespace");
     if let Some(name) = &shared {
@@ -155,7 +168,7 @@ fn multiparty(root: &Section<'_>, section: &Section<'_>, namespace: &str) -> Mul
     if contracts.is_empty() && section.list("contract").is_empty() {
         section.problem("contract", "needs the multiparty contract; make one with 'photinus deploy'");
     }
-    Multiparty { network_namespace, org, node, contracts }
+    Multiparty { enabled: true, network_namespace, org, node, contracts }
 }
 
 fn first_event(contract: &Section<'_>) -> FirstEvent {

@@ -20,6 +20,8 @@ pub struct Plugins {
     pub data_exchange: Vec<DataExchange>,
     /// Shared storages.
     pub shared_storage: Vec<SharedStorage>,
+    /// Names and passwords.
+    pub auth: Vec<Auth>,
     /// What the file says of each, by name, so that a change is noticed.
     texts: Texts,
 }
@@ -150,6 +152,15 @@ pub struct SharedStorage {
     pub download_timeout: Duration,
 }
 
+/// Names and passwords of a namespace, of type `basic`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Auth {
+    /// Its name.
+    pub name: String,
+    /// A file of names and bcrypt hashes.
+    pub passwords: PathBuf,
+}
+
 /// The plug-ins that could be read, and what is known of the others.
 pub(super) struct Read {
     pub(super) plugins: Plugins,
@@ -163,6 +174,7 @@ pub(super) struct Names<'a> {
     pub(super) database: Vec<&'a str>,
     pub(super) data_exchange: Vec<&'a str>,
     pub(super) shared_storage: Vec<&'a str>,
+    pub(super) auth: Vec<&'a str>,
 }
 
 impl Read {
@@ -177,6 +189,7 @@ impl Read {
             "blockchain" => self.plugins.blockchain.len(),
             "database" => self.plugins.database.len(),
             "dataexchange" => self.plugins.data_exchange.len(),
+            "auth" => self.plugins.auth.len(),
             _ => self.plugins.shared_storage.len(),
         };
         self.named.iter().any(|(known, names)| *known == category && names.len() > read)
@@ -188,6 +201,7 @@ impl Read {
             database: self.plugins.database.iter().map(|plugin| plugin.name.as_str()).collect(),
             data_exchange: self.plugins.data_exchange.iter().map(|plugin| plugin.name.as_str()).collect(),
             shared_storage: self.plugins.shared_storage.iter().map(|plugin| plugin.name.as_str()).collect(),
+            auth: self.plugins.auth.iter().map(|plugin| plugin.name.as_str()).collect(),
         }
     }
 }
@@ -199,10 +213,11 @@ pub(super) fn read(section: &Section<'_>) -> Read {
         database: section.list("database").iter().filter_map(database).collect(),
         data_exchange: section.list("dataexchange").iter().filter_map(data_exchange).collect(),
         shared_storage: section.list("sharedstorage").iter().filter_map(shared_storage).collect(),
+        auth: section.list("auth").iter().filter_map(auth).collect(),
     };
     let mut named = Vec::new();
     let mut seen = HashSet::new();
-    for category in ["blockchain", "database", "dataexchange", "sharedstorage"] {
+    for category in ["blockchain", "database", "dataexchange", "sharedstorage", "auth"] {
         let mut names = Vec::new();
         for plugin in section.list(category) {
             let name = plugin.text("name").unwrap_or_default();
@@ -333,6 +348,14 @@ fn fingerprint(peer: &Section<'_>) -> String {
         peer.problem("fingerprint", "must be a SHA-256: 64 hexadecimal digits");
     }
     text
+}
+
+fn auth(section: &Section<'_>) -> Option<Auth> {
+    let name = section.required("name");
+    if !is_type(section, "basic", &[]) {
+        return None;
+    }
+    Some(Auth { name, passwords: PathBuf::from(section.section("basic").required("passwordfile")) })
 }
 
 fn shared_storage(section: &Section<'_>) -> Option<SharedStorage> {

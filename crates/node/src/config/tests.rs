@@ -7,7 +7,7 @@ use super::{
     *,
 };
 
-const FULL: &str = include_str!("../../testdata/full.yml");
+pub(super) const FULL: &str = include_str!("../../testdata/full.yml");
 const MEMBER: &str = include_str!("../../testdata/member.yml");
 const SIDECARS: &str = include_str!("../../testdata/sidecars.yml");
 const MISTAKES: &str = include_str!("../../testdata/mistakes.yml");
@@ -143,8 +143,15 @@ fn leaves(
     }
 }
 
+/// The same for a whole file.
+pub(super) fn every_leaf(root: &Node) -> Vec<(String, Vec<usize>)> {
+    let mut found = Vec::new();
+    leaves(root, ROOT, "", &mut found, &mut Vec::new());
+    found
+}
+
 /// The file with the leaf at these indices removed, or turned round if it is true or false.
-fn altered(node: &Node, at: &[usize]) -> Node {
+pub(super) fn altered(node: &Node, at: &[usize]) -> Node {
     let mut copy = node.clone();
     match &mut copy.value {
         Value::Map(entries) => match at {
@@ -164,6 +171,12 @@ fn altered(node: &Node, at: &[usize]) -> Node {
 
 /// Everything that a reader of the tree can tell, problems included.
 fn effect(root: &Node) -> String {
+    let (read, problems) = outcome(root);
+    format!("{read} {problems:?}")
+}
+
+/// Everything that is read from a tree, secrets included, and what is wrong with it.
+pub(super) fn outcome(root: &Node) -> (String, Vec<Problem>) {
     let problems = RefCell::new(Vec::new());
     let config = super::read(&Section::root(root, &problems));
     let urls: Vec<String> = config
@@ -188,11 +201,11 @@ fn effect(root: &Node) -> String {
         .collect();
     let hidden: Vec<String> = config.namespaces.iter().map(|one| config.webhooks.hidden(&one.tls)).collect();
     let alone = config.webhooks.hidden(&BTreeMap::new());
-    format!("{config:?} {urls:?} {exposed:?} {hidden:?} {alone} {:?}", problems.into_inner())
+    (format!("{config:?} {urls:?} {exposed:?} {hidden:?} {alone}"), problems.into_inner())
 }
 
 /// What cannot stand in one file with the rest: `monitoring` hides `metrics`, and files texts.
-const BESIDES: [&str; 3] = [
+pub(super) const BESIDES: [&str; 3] = [
     "
 metrics:
   {enabled: true, address: 127.0.0.9, port: 1, publicURL: 'http://x', shutdownTimeout: 1s, path: /old,
@@ -214,9 +227,7 @@ fn every_used_key_changes_something() {
     for text in std::iter::once(FULL).chain(BESIDES) {
         let root = document::parse(text).unwrap();
         let whole = effect(&root);
-        let mut found = Vec::new();
-        leaves(&root, ROOT, "", &mut found, &mut Vec::new());
-        for (path, at) in found {
+        for (path, at) in every_leaf(&root) {
             assert_ne!(effect(&altered(&root, &at)), whole, "{path} changes nothing");
             given.insert(path);
         }

@@ -2,6 +2,7 @@
 //!
 //! A plug-in that no namespace uses is not started. A new kind of adapter is one file here and one arm in the configuration.
 
+mod absent;
 mod database;
 mod exchange;
 mod ledger;
@@ -14,7 +15,9 @@ use std::{
 };
 
 use photinus_ethereum::Ethereum;
-use photinus_ports::clock::Clock;
+use photinus_ports::{
+    blobs::BlobStore, blockchain::Blockchain, clock::Clock, exchange::DataExchange, storage::SharedStorage,
+};
 use photinus_storage_local::blobs::Blobs;
 use photinus_store::Store;
 use tokio::task::JoinHandle;
@@ -22,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Error,
-    config::{Blockchain, Config, DataExchange, Database, Namespace, SharedStorage},
+    config::{self, Config, Database, Namespace},
 };
 
 /// The running adapters, by the names of their plug-ins.
@@ -44,10 +47,15 @@ struct Stored {
 /// What a namespace is given.
 pub(crate) struct Chosen {
     pub(crate) store: Store,
-    pub(crate) ledger: Arc<Ethereum>,
-    pub(crate) exchange: photinus_exchange_https::Handle,
-    pub(crate) shared: photinus_storage_local::shared::Handle,
-    pub(crate) blobs: Blobs,
+    pub(crate) outside: Outside,
+}
+
+/// What a namespace reaches outside of its database.
+pub(crate) struct Outside {
+    pub(crate) blockchain: Arc<dyn Blockchain>,
+    pub(crate) storage: Arc<dyn SharedStorage>,
+    pub(crate) exchange: Arc<dyn DataExchange>,
+    pub(crate) blobs: Arc<dyn BlobStore>,
 }
 
 /// A service that runs until it is told to stop, and the handle that others use.
@@ -84,6 +92,10 @@ impl Parts {
         let plugins = &config.plugins;
         let missing = |name: &str| Error::Plugin { namespace: namespace.name.clone(), name: name.to_owned() };
         let database = plugins.database.iter().find(|plugin| plugin.name == namespace.database);
+        if !namespace.multiparty.enabled {
+            let store = self.store(database.ok_or_else(|| missing(&namespace.database))?).await?;
+            return Ok(Chosen { store, outside: absent::outside() });
+        }
         let blockchain = plugins.blockchain.iter().find(|plugin| plugin.name == namespace.blockchain);
         let exchange = plugins.data_exchange.iter().find(|plugin| plugin.name == namespace.data_exchange);
         let storage = plugins.shared_storage.iter().find(|plugin| plugin.name == namespace.shared_storage);
@@ -93,7 +105,13 @@ impl Parts {
         let peers = self.exchange(exchange, &namespace.multiparty.org.name, clock).await?;
         let storage = storage.ok_or_else(|| missing(&namespace.shared_storage))?;
         let (shared, blobs) = self.storage(storage, &exchange.name, peers.clone()).await?;
-        Ok(Chosen { store, ledger, exchange: peers, shared, blobs })
+        let outside = Outside {
+            blockchain: ledger,
+            storage: Arc::new(shared),
+            exchange: Arc::new(peers),
+            blobs: Arc::new(blobs),
+        };
+        Ok(Chosen { store, outside })
     }
 
     async fn store(&mut self, plugin: &Database) -> Result<Store, Error> {
@@ -105,7 +123,7 @@ impl Parts {
         Ok(store)
     }
 
-    async fn ledger(&mut self, plugin: &Blockchain) -> Result<Arc<Ethereum>, Error> {
+    async fn ledger(&mut self, plugin: &config::Blockchain) -> Result<Arc<Ethereum>, Error> {
         if let Some(ledger) = self.ledgers.get(&plugin.name) {
             return Ok(Arc::clone(ledger));
         }
@@ -116,7 +134,7 @@ impl Parts {
 
     async fn exchange(
         &mut self,
-        plugin: &DataExchange,
+        plugin: &config::DataExchange,
         organization: &str,
         clock: &Arc<dyn Clock>,
     ) -> Result<photinus_exchange_https::Handle, Error> {
@@ -131,7 +149,7 @@ impl Parts {
 
     async fn storage(
         &mut self,
-        plugin: &SharedStorage,
+        plugin: &config::SharedStorage,
         exchange: &str,
         peers: photinus_exchange_https::Handle,
     ) -> Result<(photinus_storage_local::shared::Handle, Blobs), Error> {

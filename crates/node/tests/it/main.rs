@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod contracts;
+mod gateway;
 mod members;
 mod network;
 mod reload;
+mod twins;

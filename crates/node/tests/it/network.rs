@@ -1,7 +1,7 @@
 //! Configurations of whole nodes that share an embedded chain, and what tests ask of them.
 
 use std::{
-    net::{Ipv4Addr, TcpListener},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     path::Path,
     time::Duration,
 };
@@ -144,4 +144,38 @@ pub(crate) async fn broadcast(namespace: &Namespace, topic: &str, value: &str) {
     let input = json!({"header": {"topics": [topic]}, "data": [{"value": value}]});
     let input = serde_json::from_value(input).unwrap();
     namespace.broadcast(input, Some(DEADLINE)).await.unwrap();
+}
+
+/// Registers organisation and node.
+pub(crate) async fn register(namespace: &Namespace) {
+    namespace.register_organization(Some(DEADLINE)).await.unwrap();
+    namespace.register_node(Some(DEADLINE)).await.unwrap();
+}
+
+/// Writes a configuration as an operator does who is careful: readers see the old one or the new one.
+pub(crate) fn write(file: &Path, settings: &Value) {
+    let next = file.with_extension("next");
+    std::fs::write(&next, config::to_yaml(settings)).unwrap();
+    std::fs::rename(next, file).unwrap();
+}
+
+/// Asks the node over HTTP to read its configuration again; status and body.
+pub(crate) async fn reset(node: &Node) -> (u16, String) {
+    http(node.addresses().spi.unwrap(), "POST /spi/v1/reset", "", "").await
+}
+
+/// Sends a request with more headers and a JSON body; status and body.
+pub(crate) async fn http(address: SocketAddr, request: &str, headers: &str, body: &str) -> (u16, String) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let length = body.len();
+    let text = format!(
+        "{request} HTTP/1.1\r\nHost: node\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n{headers}\
+         Connection: close\r\n\r\n{body}"
+    );
+    stream.write_all(text.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    tokio::time::timeout(DEADLINE, stream.read_to_string(&mut answer)).await.expect("an answer in time").unwrap();
+    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
 }

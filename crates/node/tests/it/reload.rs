@@ -4,11 +4,12 @@ use std::{path::Path, time::Duration};
 
 use photinus_api::State;
 use photinus_devchain::{Chain, Options};
-use photinus_engine::Namespace;
-use photinus_node::{Node, config};
+use photinus_node::Node;
 use serde_json::{Value, json};
 
-use crate::network::{DEADLINE, broadcast, configurations, message_events, running_as, start_from};
+use crate::network::{
+    DEADLINE, broadcast, configurations, message_events, register, reset, running_as, start_from, write,
+};
 
 /// Waits until a condition on the node holds.
 async fn until(what: &str, mut condition: impl FnMut() -> bool) {
@@ -18,30 +19,6 @@ async fn until(what: &str, mut condition: impl FnMut() -> bool) {
         }
     };
     tokio::time::timeout(DEADLINE, waiting).await.unwrap_or_else(|_| panic!("{what}: not in time"));
-}
-
-fn write(file: &Path, settings: &Value) {
-    let next = file.with_extension("next");
-    std::fs::write(&next, config::to_yaml(settings)).unwrap();
-    std::fs::rename(next, file).unwrap();
-}
-
-/// Asks the node over HTTP to read its configuration again; status and body.
-async fn reset(node: &Node) -> (u16, String) {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let address = node.addresses().spi.unwrap();
-    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-    let request = "POST /spi/v1/reset HTTP/1.1\r\nHost: node\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, answer)
-}
-
-async fn register(namespace: &Namespace) {
-    namespace.register_organization(Some(DEADLINE)).await.unwrap();
-    namespace.register_node(Some(DEADLINE)).await.unwrap();
 }
 
 fn names(node: &Node) -> Vec<String> {

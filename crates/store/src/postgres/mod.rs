@@ -4,16 +4,18 @@
 //! that a broken connection is known to be dead on the server's side before the next one is used. Each group notes its
 //! number in the table `lane`: after a connection broke during a commit, that row tells whether the commit took place.
 //!
-//! Not here: encryption towards the server. Use a socket, a loopback address or a tunnel.
+//! Connections are encrypted as the URL says, in libpq's words.
 
 mod encode;
 mod reader;
 mod session;
+mod target;
+mod tls;
 mod writer;
 
 pub(crate) use reader::Readers;
 use session::Session;
-use tokio_postgres::{Config, config::SslMode};
+use target::Target;
 use writer::Writer;
 
 use crate::{
@@ -28,27 +30,14 @@ use crate::{
 const OLDEST: i64 = 150_000;
 
 pub(crate) async fn open(url: &str, limits: &Limits) -> Result<Opened<Writer>, Error> {
-    let mut config: Config = url.parse().map_err(|error: tokio_postgres::Error| Error::Unsuitable(describe(&error)))?;
-    if config.get_ssl_mode() == SslMode::Require {
-        return Err(Error::Unsuitable(
-            "connections to the server cannot be encrypted: remove sslmode=require and use a socket or a tunnel"
-                .to_owned(),
-        ));
-    }
-    if config.get_application_name().is_none() {
-        config.application_name("photinus");
-    }
-    if config.get_connect_timeout().is_none() {
-        config.connect_timeout(limits.reconnect);
-    }
-    config.tcp_user_timeout(limits.reconnect);
-    let mut session = Session::open(&config).await?;
+    let target = Target::read(url, limits.reconnect).await?;
+    let mut session = Session::open(&target).await?;
     migrate(&mut session).await?;
     let highest = highest(&session).await.map_err(|error| unavailable(&error))?;
     let namespaces = session.namespaces().await.map_err(|error| unavailable(&error))?;
     let last = session.last_group().await.map_err(|error| unavailable(&error))?;
-    let readers = AnyReaders::Postgres(Readers::new(config.clone(), limits.readers)?);
-    let backend = Writer::new(config, limits.reconnect, session, last);
+    let readers = AnyReaders::Postgres(Readers::new(&target, limits.readers)?);
+    let backend = Writer::new(target, limits.reconnect, session, last);
     Ok(Opened { backend, readers, highest, namespaces })
 }
 

@@ -1,9 +1,9 @@
 //! The connections that read.
 
 use deadpool_postgres::{ClientWrapper, Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod};
-use tokio_postgres::{Config, NoTls, types::ToSql};
+use tokio_postgres::types::ToSql;
 
-use super::{describe, encode::type_of, session::PLANS};
+use super::{describe, encode::type_of, session::PLANS, target::Target};
 use crate::{
     error::Error,
     options,
@@ -18,12 +18,12 @@ pub(crate) struct Readers {
 }
 
 impl Readers {
-    pub(super) fn new(config: Config, connections: usize) -> Result<Self, options::Error> {
+    pub(super) fn new(target: &Target, connections: usize) -> Result<Self, options::Error> {
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let settings = Hook::async_fn(|client: &mut ClientWrapper, _| {
             Box::pin(async move { client.batch_execute(PLANS).await.map_err(HookError::Backend) })
         });
-        let pool = Pool::builder(Manager::from_config(config, NoTls, recycling));
+        let pool = Pool::builder(Manager::from_config(target.config.clone(), target.tls.clone(), recycling));
         let pool = pool.max_size(connections.max(1)).post_create(settings).build();
         pool.map(|pool| Self { pool }).map_err(|error| options::Error::Unsuitable(error.to_string()))
     }

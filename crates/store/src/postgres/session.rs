@@ -3,9 +3,9 @@
 use std::{collections::HashMap, time::Duration};
 
 use tokio::{task::JoinHandle, time};
-use tokio_postgres::{Client, Config, NoTls, Statement};
+use tokio_postgres::{Client, Statement};
 
-use super::{describe, unavailable};
+use super::{target::Target, unavailable};
 use crate::options::Error;
 
 /// The advisory lock of the writer: "photinus" as a number. Locks of different databases are apart.
@@ -32,13 +32,8 @@ pub(super) struct Session {
 
 impl Session {
     /// Connects and claims the database.
-    pub(super) async fn open(config: &Config) -> Result<Self, Error> {
-        let (client, connection) = config.connect(NoTls).await.map_err(|error| unavailable(&error))?;
-        let connection = tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::warn!(error = describe(&error), "the connection that writes is broken");
-            }
-        });
+    pub(super) async fn open(target: &Target) -> Result<Self, Error> {
+        let (client, connection) = target.connect().await.map_err(|error| unavailable(&error))?;
         let session = Self { client, connection, statements: HashMap::new() };
         let failed = |error: tokio_postgres::Error| unavailable(&error);
         session.client.batch_execute(SETTINGS).await.map_err(failed)?;
@@ -53,10 +48,10 @@ impl Session {
 
     /// Connects again after the connection broke, and asks for the number of the last group that was committed. The claim
     /// is free when the server has seen that the old connection is dead.
-    pub(super) async fn reopen(config: &Config, limit: Duration) -> Result<(Self, i64), Error> {
+    pub(super) async fn reopen(target: &Target, limit: Duration) -> Result<(Self, i64), Error> {
         let end = time::Instant::now() + limit;
         let open = async || {
-            let session = Self::open(config).await?;
+            let session = Self::open(target).await?;
             let last = session.last_group().await.map_err(|error| unavailable(&error))?;
             Ok((session, last))
         };

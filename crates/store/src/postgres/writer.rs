@@ -8,12 +8,13 @@ use std::{
     time::Duration,
 };
 
-use tokio_postgres::{Client, Config, Statement, types::ToSql};
+use tokio_postgres::{Client, Statement, types::ToSql};
 
 use super::{
     describe,
     encode::{Column, type_name},
     session::Session,
+    target::Target,
 };
 use crate::{
     lane::{Backend, Failure},
@@ -25,7 +26,7 @@ use crate::{
 
 /// The backend of the lane.
 pub(crate) struct Writer {
-    config: Config,
+    target: Target,
     /// How long a broken connection is tried again.
     reconnect: Duration,
     /// Absent after the connection broke.
@@ -50,8 +51,8 @@ struct Work<'a> {
 type Sent<'a> = Pin<Box<dyn Future<Output = Result<u64, tokio_postgres::Error>> + Send + 'a>>;
 
 impl Writer {
-    pub(super) fn new(config: Config, reconnect: Duration, session: Session, last: i64) -> Self {
-        Self { config, reconnect, session: Some(session), last }
+    pub(super) fn new(target: Target, reconnect: Duration, session: Session, last: i64) -> Self {
+        Self { target, reconnect, session: Some(session), last }
     }
 
     /// The session, a new one if the last one broke.
@@ -59,7 +60,7 @@ impl Writer {
         let broken = self.session.as_ref().is_none_or(|session| session.client.is_closed());
         if broken {
             self.session = None;
-            let (session, _) = Session::reopen(&self.config, self.reconnect).await.map_err(|error| gone(&error))?;
+            let (session, _) = Session::reopen(&self.target, self.reconnect).await.map_err(|error| gone(&error))?;
             self.session = Some(session);
         }
         self.session.as_mut().ok_or_else(|| Failure::Unavailable("no connection".to_owned()))
@@ -69,7 +70,7 @@ impl Writer {
     /// old one is dead on the server too.
     async fn was_committed(&mut self, group: i64, error: &tokio_postgres::Error) -> Result<(), Failure> {
         self.session = None;
-        let opened = Session::reopen(&self.config, self.reconnect).await;
+        let opened = Session::reopen(&self.target, self.reconnect).await;
         let (session, last) = opened.map_err(|then| Failure::Unknown(format!("{}; then: {then}", describe(error))))?;
         self.session = Some(session);
         if last == group { Ok(()) } else { Err(Failure::Unavailable(describe(error))) }

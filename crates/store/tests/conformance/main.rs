@@ -6,6 +6,7 @@ mod backends;
 mod changes;
 mod conflicts;
 mod crash;
+mod encryption;
 mod feed;
 mod filters;
 mod opening;

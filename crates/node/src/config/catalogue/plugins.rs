@@ -8,10 +8,7 @@ use super::{
 
 /// `plugins.<category>[]`.
 pub(super) const ALL: &[Key] = &[
-    Key(
-        "auth",
-        Refused("are not supported by this version; put a proxy that authenticates in front and remove the section"),
-    ),
+    Key("auth", List(&[NAME_AND_TYPE, &[Key("basic", Section(&[&[Key("passwordfile", Used)]]))]])),
     Key("blockchain", List(&[NAME_AND_TYPE, BLOCKCHAIN])),
     Key("database", List(&[NAME_AND_TYPE, DATABASE])),
     Key("dataexchange", List(&[NAME_AND_TYPE, DATA_EXCHANGE])),

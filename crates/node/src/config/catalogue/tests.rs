@@ -10,7 +10,7 @@ use crate::config::{
 };
 
 /// The keys of FireFly's configuration reference, one a line, lists as `[]`.
-const FIREFLY: &str = include_str!("../../../testdata/firefly-1.4-keys.txt");
+const FIREFLY: &str = include_str!("firefly-1.4-keys.txt");
 
 /// A file that holds nothing but this key, with a value that asks for nothing.
 fn file_with(path: &str) -> Node {
