@@ -30,9 +30,13 @@ pub(crate) struct Keeper {
     state: Mutex<Kept>,
 }
 
+/// Names and passwords by namespace.
+type Guards = BTreeMap<String, Arc<Passwords>>;
+
 /// What is kept now.
 struct Kept {
     config: Arc<Config>,
+    guards: Guards,
     entries: HashMap<String, Entry>,
     stopped: bool,
 }
@@ -68,7 +72,8 @@ impl Keeper {
         let clock: Arc<dyn Clock> = Arc::new(clock::System);
         let namespaces = Namespaces::new(&config.default_namespace);
         let config = Arc::new(config);
-        namespaces.guard(guards(&config).await?);
+        let guards = guards(&config).await?;
+        namespaces.guard(guards.clone());
         let mut parts = Parts::default();
         let (mut ready, mut failed) = (Vec::new(), None);
         for configured in &config.namespaces {
@@ -84,7 +89,7 @@ impl Keeper {
             parts.stop().await;
             return Err(error);
         }
-        let state = Mutex::new(Kept { config, entries: HashMap::new(), stopped: false });
+        let state = Mutex::new(Kept { config, guards, entries: HashMap::new(), stopped: false });
         Ok((Self { namespaces, parts: Arc::new(Mutex::new(parts)), clock, state }, ready))
     }
 
@@ -114,7 +119,11 @@ impl Keeper {
         if kept.stopped {
             return Ok(changes);
         }
-        self.namespaces.guard(guards(&config).await?);
+        let guards = guards(&config).await?;
+        // What goes is guarded until it has gone.
+        let mut both = kept.guards.clone();
+        both.extend(guards.clone());
+        self.namespaces.guard(both);
         let config = Arc::new(config);
         changes.needs_restart = needs_restart(&kept.config, &config);
         let wanted: HashMap<&str, &Namespace> = config.namespaces.iter().map(|one| (one.name.as_str(), one)).collect();
@@ -139,6 +148,8 @@ impl Keeper {
                 changes.started.push(configured.name.clone());
             }
         }
+        self.namespaces.guard(guards.clone());
+        kept.guards = guards;
         kept.config = config;
         Ok(changes)
     }
@@ -180,8 +191,8 @@ impl Keeper {
     }
 }
 
-/// Names and passwords by namespace. They are read anew each time, so that a changed file counts.
-async fn guards(config: &Config) -> Result<BTreeMap<String, Arc<Passwords>>, Error> {
+/// Who may use which namespace. The files are read anew each time, so that a changed one counts.
+async fn guards(config: &Config) -> Result<Guards, Error> {
     let mut guards = BTreeMap::new();
     for namespace in &config.namespaces {
         if let Some(auth) = &namespace.auth {
@@ -193,8 +204,10 @@ async fn guards(config: &Config) -> Result<BTreeMap<String, Arc<Passwords>>, Err
     Ok(guards)
 }
 
-/// Everything that a namespace depends on: its own settings, those that all share, and its plug-ins.
+/// Everything that a namespace depends on: its own settings, those that all share, and its plug-ins. Passwords are asked for
+/// in front of it.
 fn fingerprint(config: &Config, namespace: &Namespace) -> String {
+    let namespace = &Namespace { auth: None, ..namespace.clone() };
     let own: Vec<_> = plugins(namespace).into_iter().map(|name| config.plugins.text(&name).to_owned()).collect();
     let hidden = config.webhooks.hidden(&namespace.tls);
     format!("{namespace:?} {:?} {:?} {hidden} {own:?}", config.tuning, config.webhooks)

@@ -130,8 +130,11 @@ async fn a_namespace_with_passwords_answers_401_without_one() {
     let passwords = Arc::new(Passwords::read(&file).await.unwrap());
     assert!(!format!("{passwords:?}").contains("alice"));
     api.namespaces.guard(BTreeMap::from([(NAMESPACE.to_owned(), passwords)]));
-    let form =
-        || reqwest::multipart::Form::new().text("autometa", "true").part("file", reqwest::multipart::Part::text("x").file_name("x.txt"));
+    let form = || {
+        reqwest::multipart::Form::new()
+            .text("autometa", "true")
+            .part("file", reqwest::multipart::Part::text("x").file_name("x.txt"))
+    };
     let of_it = |path: &str| api.url(&format!("/api/v1/namespaces/{NAMESPACE}/{path}"));
     let requests = || {
         [

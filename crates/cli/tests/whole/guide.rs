@@ -60,9 +60,8 @@ fn commands(page: &str) -> Vec<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(page);
     let text = std::fs::read_to_string(path).unwrap();
     let blocks = text.split("```").skip(1).step_by(2);
-    let runs = |block: &str| {
-        block.strip_prefix("sh\n").map(str::to_owned).or_else(|| block.strip_prefix("js\n").map(program))
-    };
+    let runs =
+        |block: &str| block.strip_prefix("sh\n").map(str::to_owned).or_else(|| block.strip_prefix("js\n").map(program));
     blocks.filter_map(runs).collect()
 }
 

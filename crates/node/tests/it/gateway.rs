@@ -112,10 +112,12 @@ async fn passwords_of_a_namespace_come_and_change_with_the_configuration() {
     assert!(status == 400 && why.contains("people") && why.contains("/not/there"), "{why}");
     assert_eq!(get(&node, "status").await.0, 200);
 
+    // Passwords come without a stop of the namespace.
+    let running = running_as(&node, "alone").await;
     settings["plugins"]["auth"][0]["basic"]["passwordfile"] = passwords.to_str().unwrap().into();
     write(&file, &settings);
     assert_eq!(reset(&node).await.0, 204);
-    running_as(&node, "alone").await;
+    assert!(!running.stopping().is_cancelled());
     let (status, refused) = get(&node, "status").await;
     assert_eq!((status, refused), (401, json!({"error": "FF00169: Unauthorized"})));
     let alice = "Authorization: Basic YWxpY2U6c2VjcmV0\r\n"; // alice:secret
