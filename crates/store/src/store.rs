@@ -123,6 +123,19 @@ impl Store {
         self.read(namespace).kv(space, key).await
     }
 
+    /// Those entries of the ordered key-value table that have one of these keys, in any order.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn kv_many(
+        &self,
+        namespace: &str,
+        space: u8,
+        keys: &[Vec<u8>],
+    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+        self.read(namespace).kv_many(space, keys).await
+    }
+
     /// Entries of the ordered key-value table in the order of their keys: from `from` up to and without `to`, at most
     /// `limit`. Without `to` up to the end of the space.
     ///

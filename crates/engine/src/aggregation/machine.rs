@@ -3,6 +3,8 @@
 //! Between commits the overlay is a bounded cache: a namespace that has caught up decides broadcasts without a read. When a
 //! commit fails the overlay is thrown away, and the facts are given again.
 
+use std::collections::HashMap;
+
 use photinus_sequencing::{
     Fact, Outcome,
     explain::Answer,
@@ -62,14 +64,9 @@ impl Machine {
             match step(&mut self.rows, &self.rules, fact)? {
                 Step::Done(outcome) => return Ok(outcome),
                 Step::Need(needs) => {
-                    for need in needs {
-                        match need {
-                            Need::Schema(question) => {
-                                let conforms = judge.conforms(&question).await?;
-                                self.rows.answer(question, conforms);
-                            }
-                            need => self.load(need).await?,
-                        }
+                    for question in self.load(needs).await? {
+                        let conforms = judge.conforms(&question).await?;
+                        self.rows.answer(question, conforms);
                     }
                 }
             }
@@ -85,32 +82,43 @@ impl Machine {
             match question(&mut self.rows)? {
                 Answer::Is(answer) => return Ok(answer),
                 Answer::Need(needs) => {
-                    for need in needs {
-                        self.load(need).await?;
-                    }
+                    // Only a verdict asks about schemas, and whoever gives verdicts has a judge.
+                    let _none = self.load(needs).await?;
                 }
             }
         }
     }
 
-    async fn load(&mut self, need: Need) -> Result<(), Error> {
-        match need {
-            Need::Get(key) => {
-                let found = self.store.kv_get(&self.namespace, space::SEQUENCING, &key).await?;
-                self.rows.load(key, found.as_deref())?;
+    /// Loads what is needed of the store, in as few queries as it takes. Answers what only a judge can say.
+    async fn load(&mut self, needs: Vec<Need>) -> Result<Vec<Question>, Error> {
+        let (mut keys, mut ranges, mut questions) = (Vec::new(), Vec::new(), Vec::new());
+        for need in needs {
+            match need {
+                Need::Get(key) => keys.push(key),
+                Need::First { from, to } => ranges.push((from, to)),
+                Need::Schema(question) => questions.push(question),
             }
-            Need::First { from, to } => {
-                let limit = READ_AHEAD + 1;
-                let found = self.store.kv_range(&self.namespace, space::SEQUENCING, &from, Some(&to), limit).await?;
-                // What was read is known up to the row behind the last one taken, or the whole range.
-                let end = if found.len() > READ_AHEAD { &found[READ_AHEAD].0 } else { &to };
-                let rows = found.iter().take(READ_AHEAD).map(|(key, bytes)| (key.clone(), bytes.as_slice()));
-                self.rows.load_range(&from, end, rows)?;
-            }
-            // Only a verdict asks for it, and whoever gives verdicts has a judge.
-            Need::Schema(_) => {}
         }
-        Ok(())
+        let (store, namespace) = (&self.store, self.namespace.as_str());
+        let range = async |(from, to): &(Vec<u8>, Vec<u8>)| {
+            store.kv_range(namespace, space::SEQUENCING, from, Some(to), READ_AHEAD + 1).await
+        };
+        let (entries, pages) = futures::try_join!(
+            store.kv_many(namespace, space::SEQUENCING, &keys),
+            futures::future::try_join_all(ranges.iter().map(range)),
+        )?;
+        let entries: HashMap<_, _> = entries.into_iter().collect();
+        for key in keys {
+            let found = entries.get(&key).map(Vec::as_slice);
+            self.rows.load(key, found)?;
+        }
+        for ((from, to), found) in ranges.iter().zip(&pages) {
+            // What was read is known up to the row behind the last one taken, or the whole range.
+            let end = if found.len() > READ_AHEAD { &found[READ_AHEAD].0 } else { to };
+            let rows = found.iter().take(READ_AHEAD).map(|(key, bytes)| (key.clone(), bytes.as_slice()));
+            self.rows.load_range(from, end, rows)?;
+        }
+        Ok(questions)
     }
 
     /// What to write in one commit: keys and their new bytes, `None` for rows that are gone.

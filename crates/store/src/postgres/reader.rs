@@ -3,7 +3,7 @@
 use deadpool_postgres::{ClientWrapper, Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod};
 use tokio_postgres::types::ToSql;
 
-use super::{describe, encode::type_of, session::PLANS, target::Target};
+use super::{describe, encode::type_of, session::{KEYED, REPLAN}, target::Target};
 use crate::{
     error::Error,
     options,
@@ -14,23 +14,35 @@ use crate::{
 /// A few connections, each used by one query at a time.
 #[derive(Debug)]
 pub(crate) struct Readers {
-    pool: Pool,
+    /// Of small queries, which are prepared.
+    keyed: Pool,
+    /// Of those that users make up.
+    open: Pool,
 }
 
 impl Readers {
     pub(super) fn new(target: &Target, connections: usize) -> Result<Self, options::Error> {
-        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let settings = Hook::async_fn(|client: &mut ClientWrapper, _| {
-            Box::pin(async move { client.batch_execute(PLANS).await.map_err(HookError::Backend) })
-        });
-        let pool = Pool::builder(Manager::from_config(target.config.clone(), target.tls.clone(), recycling));
-        let pool = pool.max_size(connections.max(1)).post_create(settings).build();
-        pool.map(|pool| Self { pool }).map_err(|error| options::Error::Unsuitable(error.to_string()))
+        let pool = |connections: usize, keyed: bool| {
+            let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+            let mut pool = Pool::builder(Manager::from_config(target.config.clone(), target.tls.clone(), recycling));
+            if keyed {
+                let settings = Hook::async_fn(|client: &mut ClientWrapper, _| Box::pin(execute(client, KEYED)));
+                let replan = Hook::async_fn(|client: &mut ClientWrapper, metrics| {
+                    let due = metrics.recycle_count.is_power_of_two();
+                    Box::pin(async move { if due { execute(client, REPLAN).await } else { Ok(()) } })
+                });
+                pool = pool.post_create(settings).pre_recycle(replan);
+            }
+            let built = pool.max_size(connections.max(1)).build();
+            built.map_err(|error| options::Error::Unsuitable(error.to_string()))
+        };
+        Ok(Self { keyed: pool(connections.div_ceil(2), true)?, open: pool(connections / 2, false)? })
     }
 
     /// Runs a query. The texts of small ones are few and kept prepared; those of others depend on what users ask for.
     pub(crate) async fn select(&self, sql: Sql, cost: Cost) -> Result<Vec<Row>, Error> {
-        let client = self.pool.get().await.map_err(|error| match error {
+        let pool = if cost == Cost::Small { &self.keyed } else { &self.open };
+        let client = pool.get().await.map_err(|error| match error {
             deadpool_postgres::PoolError::Closed => Error::Closed,
             deadpool_postgres::PoolError::Backend(error) => Error::Unavailable(describe(&error)),
             other => Error::Unavailable(other.to_string()),
@@ -53,8 +65,13 @@ impl Readers {
     }
 
     pub(crate) fn close(&self) {
-        self.pool.close();
+        self.keyed.close();
+        self.open.close();
     }
+}
+
+async fn execute(client: &ClientWrapper, words: &str) -> Result<(), HookError> {
+    client.batch_execute(words).await.map_err(HookError::Backend)
 }
 
 /// A query of this crate is well formed: only data exceptions are the query's own fault.

@@ -284,6 +284,7 @@ impl Session {
     }
 
     async fn load(&mut self, wants: Wants) -> Result<Facts, tokio_postgres::Error> {
+        self.replan().await?;
         let mut facts = Facts::with_capacity_and_hasher(wants.len(), foldhash::fast::RandomState::default());
         let mut groups: BTreeMap<(&str, &[&str]), Vec<&Find>> = BTreeMap::new();
         let mut single = Vec::new();
@@ -314,12 +315,14 @@ impl Session {
                 }
             }
         }
-        for (want, ns, space, key) in single {
-            let Some(statement) = &entry else { break };
-            let rows = self.client.query(statement, &[&ns, &space, key]).await?;
-            let rows =
-                rows.iter().map(|row| Ok(vec![row.try_get(0)?])).collect::<Result<_, tokio_postgres::Error>>()?;
-            facts.insert(want.clone(), rows);
+        if let Some(statement) = &entry {
+            let read = async |(want, ns, space, key): &(&Want, i64, i64, &Vec<u8>)| {
+                let rows = this.client.query(statement, &[ns, space, *key]).await?;
+                let value = |row: &tokio_postgres::Row| Ok(vec![row.try_get(0)?]);
+                let rows = rows.iter().map(value).collect::<Result<Vec<Row>, tokio_postgres::Error>>()?;
+                Ok::<_, tokio_postgres::Error>(((*want).clone(), rows))
+            };
+            facts.extend(futures::future::try_join_all(single.iter().map(read)).await?);
         }
         Ok(facts)
     }

@@ -162,8 +162,15 @@ impl<'a> Read<'a> {
 
     /// `SELECT` of whole rows.
     fn select_all(&self, table: &'static Table) -> Sql {
+        let mut sql = self.select_columns(table);
+        sql.push(" FROM \"").push(table.name).push("\"");
+        sql
+    }
+
+    /// `SELECT` of all columns, without saying from where.
+    fn select_columns(&self, table: &'static Table) -> Sql {
         let columns: Vec<String> = table.columns.iter().map(|column| format!("\"{}\"", column.name)).collect();
-        self.sql(format!("SELECT {} FROM \"{}\"", columns.join(", "), table.name))
+        self.sql(format!("SELECT {}", columns.join(", ")))
     }
 
     /// `SELECT` of whole rows of the namespace. `None` when there are none.
@@ -203,9 +210,11 @@ impl<'a> Read<'a> {
         /// Parameters of one query.
         const CHUNK: usize = 256;
         let mut found = Vec::with_capacity(values.len());
+        let Some(ns) = self.ns() else { return Ok(found) };
         for values in values.chunks(CHUNK) {
-            let Some(mut sql) = self.of::<T>() else { return Ok(Vec::new()) };
-            sql.push(" AND \"").push(column).push("\" IN ").bind_list(values).push(" ORDER BY seq");
+            let mut sql = self.select_columns(T::TABLE);
+            sql.push_from(T::TABLE.name, &[("ns", ns.into())], column, values);
+            sql.push(" ORDER BY seq");
             found.append(&mut self.all(Some(sql)).await?);
         }
         Ok(found)

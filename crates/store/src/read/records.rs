@@ -16,7 +16,7 @@ use photinus_model::{
     verifier::{self, Verifier},
 };
 
-use super::{Cost, Read, messages::bound};
+use super::{Cost, Dialect, Read, messages::bound};
 use crate::{
     error::Error,
     schema,
@@ -291,6 +291,25 @@ impl Read<'_> {
         sql.push(" AND \"key\" = ").bind(Value::Bytes(key.to_vec()));
         let rows = self.readers.select(sql, Cost::Small).await?;
         rows.into_iter().next().map(|row| Cursor::new(&schema::ENTRIES, row).bytes()).transpose()
+    }
+
+    pub(crate) async fn kv_many(&self, space: u8, keys: &[Vec<u8>]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+        /// Parameters of one query.
+        const CHUNK: usize = 256;
+        let mut found = Vec::new();
+        let Some(ns) = self.ns() else { return Ok(found) };
+        // A look-up is the cheaper one where no query crosses a wire.
+        let chunk = if self.readers.dialect() == Dialect::Sqlite { 1 } else { CHUNK };
+        for keys in keys.chunks(chunk) {
+            let keys: Vec<Value> = keys.iter().map(|key| Value::Bytes(key.clone())).collect();
+            let mut sql = self.sql("SELECT \"key\", \"value\"");
+            sql.push_from("entries", &[("ns", ns.into()), ("space", i64::from(space).into())], "key", &keys);
+            for row in self.readers.select(sql, Cost::Small).await? {
+                let mut row = Cursor::new(&schema::ENTRIES, row);
+                found.push((row.bytes()?, row.bytes()?));
+            }
+        }
+        Ok(found)
     }
 
     pub(crate) async fn kv_range(

@@ -333,6 +333,10 @@ on_both! {
         assert_eq!(list(store.kv_scan(NS, 7, &[1], Some(&[1, 255]), 9).await.unwrap()), [[1, 255, 0]]);
         assert_eq!(list(store.kv_scan(NS, 7, &[1], Some(&[0]), 1).await.unwrap()), [[1, 255]]);
         assert_eq!(store.kv_get(NS, 7, &[255, 255]).await.unwrap(), None);
+        let many = [vec![2], vec![9], vec![0]];
+        let mut found = store.kv_many(NS, 7, &many).await.unwrap();
+        found.sort();
+        assert_eq!(found, [(vec![0], vec![]), (vec![2], b"w".to_vec())]);
         store.close().await;
     }
 }
