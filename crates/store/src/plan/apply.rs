@@ -70,7 +70,7 @@ impl View<'_> {
     fn new_message(&mut self, message: &Message) -> Result<(), Refusal> {
         let seq = self.insert(message);
         let state = message.state.map(|state| state.as_str());
-        let known = vec![seq.into(), message.hash.into(), state.into()];
+        let known = vec![seq.into(), message.hash.into(), state.into(), message.batch.into()];
         self.add(&lookup::MESSAGES, vec![message.header.id.into()], known)?;
         let data: BTreeSet<Uuid> = message.data.iter().map(|data| data.id).collect();
         for id in data {
@@ -93,16 +93,18 @@ impl View<'_> {
             return if must { Err(wrong_state(update.id)) } else { Ok(()) };
         };
         let mut values = Vec::new();
+        let key = vec![update.id.into()];
+        let mut rows = self.get(&lookup::MESSAGES, key.clone())?.to_vec();
         if let Some(state) = update.state {
             values.push(("state", state.as_str().into()));
-            let key = vec![update.id.into()];
-            let mut rows = self.get(&lookup::MESSAGES, key.clone())?.to_vec();
             rows[position][2] = state.as_str().into();
-            self.set(&lookup::MESSAGES, key, rows);
         }
-        if let Some(batch) = update.batch {
-            values.push(("batch", batch.into()));
+        // Writing the batch that a row has would cost an index.
+        if let Some(batch) = update.batch.map(Value::from).filter(|batch| rows[position][3] != *batch) {
+            values.push(("batch", batch.clone()));
+            rows[position][3] = batch;
         }
+        self.set(&lookup::MESSAGES, key, rows);
         if let Some(tx) = update.tx {
             values.push(("txid", tx.into()));
         }

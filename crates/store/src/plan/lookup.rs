@@ -30,7 +30,7 @@ macro_rules! lookups {
 }
 
 lookups! {
-    MESSAGES = MESSAGES["id"] -> ["seq", "hash", "state"];
+    MESSAGES = MESSAGES["id"] -> ["seq", "hash", "state", "batch"];
     MESSAGE_KEYS = MESSAGES["idempotencykey"] -> ["id"];
     DATA = DATA["id"] -> ["seq", "hash"];
     BLOBS = BLOBS["hash"] -> ["seq", "payloadref", "data"];

@@ -3,7 +3,12 @@
 use deadpool_postgres::{ClientWrapper, Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod};
 use tokio_postgres::types::ToSql;
 
-use super::{describe, encode::type_of, session::{KEYED, REPLAN}, target::Target};
+use super::{
+    describe,
+    encode::type_of,
+    session::{KEYED, REPLAN},
+    target::Target,
+};
 use crate::{
     error::Error,
     options,

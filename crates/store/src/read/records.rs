@@ -16,7 +16,7 @@ use photinus_model::{
     verifier::{self, Verifier},
 };
 
-use super::{Cost, Dialect, Read, messages::bound};
+use super::{Cost, Read, messages::bound};
 use crate::{
     error::Error,
     schema,
@@ -298,9 +298,7 @@ impl Read<'_> {
         const CHUNK: usize = 256;
         let mut found = Vec::new();
         let Some(ns) = self.ns() else { return Ok(found) };
-        // A look-up is the cheaper one where no query crosses a wire.
-        let chunk = if self.readers.dialect() == Dialect::Sqlite { 1 } else { CHUNK };
-        for keys in keys.chunks(chunk) {
+        for keys in keys.chunks(CHUNK) {
             let keys: Vec<Value> = keys.iter().map(|key| Value::Bytes(key.clone())).collect();
             let mut sql = self.sql("SELECT \"key\", \"value\"");
             sql.push_from("entries", &[("ns", ns.into()), ("space", i64::from(space).into())], "key", &keys);

@@ -147,7 +147,8 @@ mod tests {
         assert_eq!(sql.params, [Value::Int(7), Value::Int(1), Value::Int(2), Value::Int(3), Value::Null]);
         let mut sql = Sql::new(Dialect::Postgres, "SELECT a");
         sql.push_from("t", &[("ns", 7.into())], "a", &values[..1]);
-        let lateral = "CROSS JOIN LATERAL (SELECT * FROM \"t\" WHERE \"ns\" = $2::bigint AND \"a\" = k.v OFFSET 0) AS t";
+        let lateral =
+            "CROSS JOIN LATERAL (SELECT * FROM \"t\" WHERE \"ns\" = $2::bigint AND \"a\" = k.v OFFSET 0) AS t";
         assert_eq!(sql.text, format!("SELECT a FROM (VALUES ($1::bigint)) AS k(v) {lateral}"));
         assert_eq!(sql.params, [1, 7].map(Value::Int));
     }

@@ -8,7 +8,7 @@ use super::{Guard, value};
 use crate::{
     lane::{Backend, Failure},
     plan::{Facts, Find, Lookup, Update, Want, Wants, Writes},
-    schema::Table,
+    schema::{Kind, Table},
     value::{Row, Value},
 };
 
@@ -23,40 +23,41 @@ impl Writer {
         Self { connection, guard }
     }
 
-    fn find(&self, want: &Want) -> rusqlite::Result<Vec<Row>> {
-        match want {
-            Want::Rows(find) => self.find_rows(find),
-            Want::Entry { ns, space, key } => {
-                let mut statement = self
-                    .connection
-                    .prepare_cached("SELECT \"value\" FROM entries WHERE ns = ?1 AND space = ?2 AND \"key\" = ?3")?;
-                let rows = statement.query_map((ns, space, key), |row| Ok(vec![value(row.get_ref(0)?)?]))?;
-                rows.collect()
+    /// Finds the rows of look-ups in one read transaction, those of one kind with one statement.
+    fn find(&self, wants: Wants) -> rusqlite::Result<Facts> {
+        let mut facts = Facts::with_capacity_and_hasher(wants.len(), foldhash::fast::RandomState::default());
+        let reading = self.connection.unchecked_transaction()?;
+        let mut kinds: Vec<(&'static Lookup, Vec<Find>)> = Vec::new();
+        for want in wants {
+            match want {
+                Want::Rows(find) => match kinds.iter_mut().find(|(lookup, _)| std::ptr::eq(*lookup, find.lookup)) {
+                    Some((_, finds)) => finds.push(find),
+                    None => kinds.push((find.lookup, vec![find])),
+                },
+                Want::Entry { ns, space, ref key } => {
+                    let sql = "SELECT \"value\" FROM entries WHERE ns = ?1 AND space = ?2 AND \"key\" = ?3";
+                    let mut statement = reading.prepare_cached(sql)?;
+                    let rows = statement.query_map((ns, space, key), |row| Ok(vec![value(row.get_ref(0)?)?]))?;
+                    let rows = rows.collect::<rusqlite::Result<_>>()?;
+                    facts.insert(want, rows);
+                }
             }
         }
-    }
-
-    fn find_rows(&self, find: &Find) -> rusqlite::Result<Vec<Row>> {
-        let lookup = find.lookup;
-        let sql = find_sql(lookup);
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        statement.raw_bind_parameter(1, find.ns)?;
-        for (index, key) in (2..).zip(&find.key) {
-            statement.raw_bind_parameter(index, key)?;
+        for (lookup, finds) in kinds {
+            let mut statement = reading.prepare_cached(&find_sql(lookup))?;
+            let kinds: Vec<_> = lookup
+                .columns
+                .iter()
+                .filter_map(|name| lookup.table.columns.iter().find(|column| column.name == *name))
+                .map(|column| column.kind)
+                .collect();
+            for find in finds {
+                let rows = find_rows(&mut statement, &find, &kinds)?;
+                facts.insert(Want::Rows(find), rows);
+            }
         }
-        let kinds: Vec<_> = lookup
-            .columns
-            .iter()
-            .filter_map(|name| lookup.table.columns.iter().find(|column| column.name == *name))
-            .map(|column| column.kind)
-            .collect();
-        let mut rows = statement.raw_query();
-        let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
-            let read = |(index, kind): (usize, &_)| Ok(value(row.get_ref(index)?)?.of_kind(*kind));
-            found.push(kinds.iter().enumerate().map(read).collect::<rusqlite::Result<Row>>()?);
-        }
-        Ok(found)
+        reading.commit()?;
+        Ok(facts)
     }
 
     /// Fails when a look-up reads rows that it does not want.
@@ -129,6 +130,20 @@ impl Writer {
     }
 }
 
+fn find_rows(statement: &mut CachedStatement<'_>, find: &Find, kinds: &[Kind]) -> rusqlite::Result<Vec<Row>> {
+    statement.raw_bind_parameter(1, find.ns)?;
+    for (index, key) in (2..).zip(&find.key) {
+        statement.raw_bind_parameter(index, key)?;
+    }
+    let mut rows = statement.raw_query();
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let read = |(index, kind): (usize, &Kind)| Ok(value(row.get_ref(index)?)?.of_kind(*kind));
+        found.push(kinds.iter().enumerate().map(read).collect::<rusqlite::Result<Row>>()?);
+    }
+    Ok(found)
+}
+
 /// The query of a look-up.
 fn find_sql(lookup: &Lookup) -> String {
     let mut sql = format!("SELECT {} FROM \"{}\" WHERE ns = ?1", names(lookup.columns), lookup.table.name);
@@ -191,12 +206,7 @@ impl Backend for Writer {
     }
 
     async fn load(&mut self, wants: Wants) -> Result<Facts, Failure> {
-        let mut facts = Facts::with_capacity_and_hasher(wants.len(), foldhash::fast::RandomState::default());
-        for want in wants {
-            let rows = self.find(&want).map_err(|error| failure(&error))?;
-            facts.insert(want, rows);
-        }
-        Ok(facts)
+        self.find(wants).map_err(|error| failure(&error))
     }
 
     async fn write(&mut self, writes: &Writes) -> Result<(), Failure> {
