@@ -36,6 +36,10 @@ pub trait SharedStorage: Send + Sync {
     async fn upload_stream(&self, content: ByteStream) -> Result<String, Error>;
     /// Reads a content of at most `limit` bytes. Waits a bounded time for members that hold it.
     async fn download(&self, reference: &str, limit: u64) -> Result<ByteStream, Error>;
+    /// A content of at most `limit` bytes, verified, if it is here already. Asks nobody and waits for nobody.
+    async fn at_hand(&self, _reference: &str, _limit: u64) -> Option<Bytes> {
+        None
+    }
     /// Whether it works.
     fn health(&self) -> Health;
 }

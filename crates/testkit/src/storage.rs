@@ -107,6 +107,15 @@ impl Member {
         self.state.lock().failing = text.map(str::to_owned);
     }
 
+    /// A content that is not kept from this member.
+    fn content(&self, reference: &str) -> Option<Bytes> {
+        let hidden = {
+            let state = self.state.lock();
+            state.blind || state.withheld.contains(reference)
+        };
+        self.shared.content(reference).filter(|_| !hidden)
+    }
+
     fn put(&self, content: Bytes) -> Result<String, Error> {
         match &self.state.lock().failing {
             Some(text) => Err(Error::Failed(text.clone())),
@@ -136,16 +145,15 @@ impl SharedStorage for Member {
         self.put(content)
     }
 
+    async fn at_hand(&self, reference: &str, limit: u64) -> Option<Bytes> {
+        self.content(reference).filter(|content| content.len() as u64 <= limit && cid::of(content) == reference)
+    }
+
     async fn download(&self, reference: &str, limit: u64) -> Result<ByteStream, Error> {
         if !cid::is_valid(reference) {
             return Err(Error::InvalidReference(reference.to_owned()));
         }
-        let hidden = {
-            let state = self.state.lock();
-            state.blind || state.withheld.contains(reference)
-        };
-        let content = self.shared.content(reference).filter(|_| !hidden);
-        let content = content.ok_or_else(|| Error::Unavailable(reference.to_owned()))?;
+        let content = self.content(reference).ok_or_else(|| Error::Unavailable(reference.to_owned()))?;
         if content.len() as u64 > limit {
             return Err(Error::TooLarge(limit));
         }

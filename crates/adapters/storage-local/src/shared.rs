@@ -389,6 +389,12 @@ impl SharedStorage for Handle {
         Ok(reference.into())
     }
 
+    async fn at_hand(&self, reference: &str, limit: u64) -> Option<Bytes> {
+        let wanted = Reference::parse(reference).ok()?;
+        let content = self.0.local(&wanted, limit).await.ok()??;
+        stream::collect(content, usize::try_from(limit).ok()?).await.ok()
+    }
+
     async fn download(&self, reference: &str, limit: u64) -> Result<ByteStream, Error> {
         let wanted = Reference::parse(reference).map_err(|_| Error::InvalidReference(reference.to_owned()))?;
         if let Some(content) = self.0.local(&wanted, limit).await? {

@@ -4,7 +4,7 @@
 //! definitions, pins, events and the ledger cursor together. Whoever handed a fact over is answered after the commit.
 //! When a commit fails, or the store does not answer, the facts are taken again from the start; they are idempotent.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use photinus_model::{JsonText, Uuid, blockchain_event, event, transaction};
 use photinus_ports::blockchain::{Delivery, Log};
@@ -28,6 +28,10 @@ use crate::{core::Core, data::schema::Schema};
 
 /// Messages and pins that one commit takes at most, beyond which the next job waits for the next commit.
 const GROUP: usize = 2_000;
+
+/// How long batches of our own wait for the first thing behind them, which is their pin on a quick ledger: they are in the
+/// store already, and nothing comes of them before. One commit then takes both.
+const HOLD: Duration = Duration::from_millis(20);
 
 /// Why a group could not be committed.
 #[derive(Debug, thiserror::Error)]
@@ -73,9 +77,17 @@ impl Driver {
             };
             let mut weight = first.job.weight();
             let mut entries = vec![first];
-            while weight < GROUP
-                && let Ok(entry) = inbox.try_recv()
-            {
+            while weight < GROUP {
+                let entry = match inbox.try_recv() {
+                    Ok(entry) => entry,
+                    Err(_) if entries.iter().all(|entry| entry.job.is_own()) => {
+                        match tokio::time::timeout(HOLD, inbox.recv()).await {
+                            Ok(Some(entry)) => entry,
+                            Ok(None) | Err(_) => break,
+                        }
+                    }
+                    Err(_) => break,
+                };
                 weight += entry.job.weight();
                 entries.push(entry);
             }
@@ -88,6 +100,7 @@ impl Driver {
     /// Takes the entries until they are committed. `false` when the namespace stops first.
     async fn until_committed(&mut self, entries: &mut Vec<Entry>) -> bool {
         let mut backoff = self.core.tasks.backoff(self.core.options.retry);
+        let mut failed = false;
         loop {
             match self.take(entries).await {
                 Ok(cut) => {
@@ -103,11 +116,16 @@ impl Driver {
                     self.core.aggregation.failed(&error);
                     self.machine.reset();
                     self.cursors.clear();
+                    failed = true;
                     if !self.core.tasks.pause(backoff.advance()).await {
                         return false;
                     }
                 }
             }
+        }
+        // Of what was committed in parts, a fetch may be written down and not begun.
+        if failed && let Err(error) = fetches::resume(&self.core).await {
+            tracing::error!(namespace = self.core.name(), %error, "fetches cannot be read, the next start resumes them");
         }
         for entry in entries.drain(..) {
             if let Some(durable) = entry.durable {
@@ -122,7 +140,7 @@ impl Driver {
     async fn take(&mut self, entries: &[Entry]) -> Result<Vec<usize>, Error> {
         let core = Arc::clone(&self.core);
         let mut cut = Vec::new();
-        let mut turn = Turn { driver: self, group: new_group(&core), core: &core, tx: None };
+        let mut turn = Turn { driver: self, group: new_group(&core), core: &core, tx: None, weight: 0 };
         if entries.is_empty() {
             turn.fact(&Fact::Continue).await?;
         }
@@ -167,6 +185,8 @@ pub(super) struct Turn<'a> {
     pub(super) core: &'a Arc<Core>,
     /// The FireFly transaction of the log under way.
     tx: Option<Uuid>,
+    /// Messages of contents that were at hand.
+    weight: usize,
 }
 
 impl Turn<'_> {
@@ -274,9 +294,31 @@ impl Turn<'_> {
                 self.tx = Some(event.tx);
                 self.fact(&Fact::Pinned(event)).await?;
                 self.tx = None;
+                self.at_hand().await?;
             }
         }
         Ok(true)
+    }
+
+    /// Takes contents whose fetch would begin with this commit and that are here already, as long as the commit stays bounded.
+    async fn at_hand(&mut self) -> Result<(), Error> {
+        let mut later = Vec::new();
+        let mut here = Vec::new();
+        for fetch in std::mem::take(&mut self.group.after.fetches) {
+            match if self.weight < GROUP { fetches::at_hand(self.core, &fetch).await } else { None } {
+                Some(content) => {
+                    self.weight += content.batch.payload.messages.len();
+                    here.push((fetch, content));
+                }
+                None => later.push(fetch),
+            }
+        }
+        self.group.after.fetches = later;
+        for (fetch, content) in here {
+            fetches::end(&mut self.group, &fetch)?;
+            self.content(&content).await?;
+        }
+        Ok(())
     }
 
     /// The ledger event's record, its transaction's, and the event that tells of it.

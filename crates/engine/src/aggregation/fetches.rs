@@ -207,6 +207,30 @@ async fn overtaken(core: &Core, key: Vec<u8>) -> Result<(), Failure> {
     core.store.submit(changes).await.map(|_| ()).map_err(|error| Failure::Later(error.to_string()))
 }
 
+/// The content of a fetch that is not spawned yet, if it is here: what is published is pushed to the members, and often
+/// comes before its pin. What is here and cannot be used is left to the fetch, which tells why.
+pub(super) async fn at_hand(core: &Core, fetch: &Fetch) -> Option<Content> {
+    let bytes = core.ports.storage.at_hand(&fetch.payload_ref, MAX_BATCH as u64).await?;
+    Some(content(read(&bytes, fetch.batch, &core.options.network_namespace).ok()?))
+}
+
+/// What is written of a fetch that was not needed: in the commit that would begin it.
+pub(super) fn end(group: &mut Group<'_>, fetch: &Fetch) -> Result<(), serde_json::Error> {
+    let output = JsonText::write(&fetched(fetch))?;
+    let update = operations::Update::new(fetch.operation, operation::Status::Succeeded).output(Some(output));
+    group.push(update.into_change(group.now));
+    group.push(forget(fetch.key()));
+    Ok(())
+}
+
+fn fetched(fetch: &Fetch) -> serde_json::Value {
+    json!({ "batch": fetch.batch.id })
+}
+
+fn content(accepted: wire::Accepted) -> Content {
+    Content { batch: Arc::new(accepted.batch), manifest: Some(accepted.manifest_text), source: Source::Storage }
+}
+
 async fn attempt(core: &Arc<Core>, fetch: &Fetch, reference: &str) -> Result<serde_json::Value, Failure> {
     let known = core.store.read(core.name()).batch_with_hash(fetch.batch.id, fetch.batch.hash).await;
     let known = known.map_err(|error| Failure::Later(error.to_string()))?;
@@ -214,7 +238,7 @@ async fn attempt(core: &Arc<Core>, fetch: &Fetch, reference: &str) -> Result<ser
     // without it, and a crash may have come between the seal and the taking: that one is fetched like any other.
     if known.is_some_and(|batch| batch.confirmed.is_some()) {
         overtaken(core, fetch.key()).await?;
-        return Ok(json!({ "batch": fetch.batch.id }));
+        return Ok(fetched(fetch));
     }
     let content = match core.ports.storage.download(reference, MAX_BATCH as u64).await {
         Ok(content) => content,
@@ -236,10 +260,9 @@ async fn attempt(core: &Arc<Core>, fetch: &Fetch, reference: &str) -> Result<ser
         }
         Err(why) => return Ok(refused(core, fetch, &why)),
     };
-    let content =
-        Content { batch: Arc::new(accepted.batch), manifest: Some(accepted.manifest_text), source: Source::Storage };
-    core.aggregation.take(Job::Content(content, Some(fetch.key()))).await.map_err(|_| Failure::Stopping)?;
-    Ok(json!({ "batch": fetch.batch.id }))
+    let job = Job::Content(self::content(accepted), Some(fetch.key()));
+    core.aggregation.take(job).await.map_err(|_| Failure::Stopping)?;
+    Ok(fetched(fetch))
 }
 
 /// Reads a content, if it is the batch that the ledger names.

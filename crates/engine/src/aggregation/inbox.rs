@@ -31,6 +31,11 @@ pub(super) enum Job {
 }
 
 impl Job {
+    /// Whether it is a batch that this node sealed: nothing comes of it before its pin.
+    pub(super) fn is_own(&self) -> bool {
+        matches!(self, Self::Content(content, _) if content.source == Source::Own)
+    }
+
     /// How much work it is, in messages or pins, so that one commit stays bounded.
     pub(super) fn weight(&self) -> usize {
         match self {
