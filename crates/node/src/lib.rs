@@ -17,3 +17,4 @@ pub mod signal;
 
 pub use error::Error;
 pub use node::Node;
+pub use photinus_store::{create_database, drop_database};

@@ -34,6 +34,7 @@ pub use error::{Conflict, Error, What};
 pub use feed::{Feed, Lagged};
 pub use lane::Committed;
 pub use options::{Database, Limits, Options};
+pub use postgres::{create_database, drop_database};
 pub use read::{Chart, Counted, Page, Read};
 pub use rows::Stored;
 pub use store::Store;

@@ -8,6 +8,8 @@ use std::{
 use photinus_store::testing::{Flush, Server};
 use serde_json::Value;
 
+use crate::members::ports;
+
 /// What the guide is followed with, stopped in the end.
 struct Reader {
     folder: tempfile::TempDir,
@@ -69,7 +71,10 @@ fn follow(page: &str, database: String, least: usize) {
     let mut reader = Reader { folder: tempfile::tempdir().unwrap(), addresses: Vec::new(), database };
     let commands = commands(page);
     assert!(commands.len() >= least, "{page} has lost its commands");
+    let restarts = commands.iter().filter(|command| command.contains("network up")).count() > 1;
+    let _all_along = restarts.then(ports);
     for command in commands {
+        let _ports = (!restarts && command.contains("network up")).then(ports);
         let output = reader.run(&command);
         let told = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         assert!(output.status.success(), "{command}\n{}\n{}", told(&output.stdout), told(&output.stderr));

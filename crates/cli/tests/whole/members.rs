@@ -3,9 +3,18 @@
 use std::{
     path::PathBuf,
     process::{Command, Stdio},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use serde_json::Value;
+
+/// Held while a network chooses its ports, and all along by who stops a network to start it again: its ports are free meanwhile,
+/// and another network would take them.
+static PORTS: Mutex<()> = Mutex::new(());
+
+pub(crate) fn ports() -> MutexGuard<'static, ()> {
+    PORTS.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 pub(crate) struct Members {
     folder: tempfile::TempDir,
@@ -19,6 +28,7 @@ impl Members {
         let mut options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
         options.extend(["--members".to_owned(), count.to_string()]);
         let mut members = Self { folder: tempfile::tempdir().unwrap(), options, urls: Vec::new() };
+        let _ports = ports();
         members.start();
         members
     }

@@ -8,12 +8,14 @@
 
 mod encode;
 mod reader;
+mod server;
 mod session;
 mod target;
 mod tls;
 mod writer;
 
 pub(crate) use reader::Readers;
+pub use server::{create_database, drop_database};
 use session::Session;
 use target::Target;
 use writer::Writer;

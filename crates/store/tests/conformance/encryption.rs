@@ -3,7 +3,7 @@
 use std::{net::TcpListener, path::Path};
 
 use photinus_store::{
-    Change, Options, Store, options,
+    Change, Options, Store, create_database, drop_database, options,
     testing::{Encryption, Server},
 };
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
@@ -68,6 +68,16 @@ async fn a_server_is_reached_as_the_url_says() {
     commit(&store, [Change::InsertMessage(records::message(1))]).await.unwrap();
     assert!(store.read(NS).message(id(1)).await.unwrap().is_some());
     store.close().await;
+
+    // Databases are made and removed in the same way.
+    let admin = full.replace(&format!("/{name}?"), "/postgres?");
+    for _ in 0..2 {
+        create_database(&admin, "another").await.unwrap();
+    }
+    opens(&full.replace(&format!("/{name}?"), "/another?")).await.unwrap();
+    drop_database(&admin, "another").await.unwrap();
+    assert!(create_database(&admin, "an other").await.is_err());
+    assert!(create_database(&admin.replace("localhost", "127.0.0.1"), "another").await.is_err());
 
     for query in ["", "sslmode=prefer", "sslmode=require", &format!("sslmode=verify-ca&sslrootcert={ca}")] {
         opens(&url("postgres", "127.0.0.1", query)).await.unwrap_or_else(|error| panic!("{query}: {error}"));
