@@ -70,7 +70,8 @@ impl Namespace {
         create::check(core, &draft.validator, draft.datatype.as_ref(), draft.value.as_ref(), true).await?;
         let stored = core.ports.blobs.put(core.name(), content, core.options.limits.blob_size).await;
         let stored = stored.map_err(|error| match error {
-            blobs::Error::Io(error) => Error::Upload(error),
+            // What the system says is about our disk; what is wrong with the stream has no number of its own.
+            blobs::Error::Io(error) if error.raw_os_error().is_none() => Error::Upload(error),
             other => other.into(),
         })?;
         Ok(Received { core: Arc::clone(core), stored: Some(stored), draft })

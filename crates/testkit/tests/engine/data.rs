@@ -49,6 +49,21 @@ async fn a_file_reaches_the_other_member() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_is_not_the_fault_of_who_uploads() {
+    let network = Network::registered(1).await;
+    let member = &network.members[0];
+    for (broken, kind) in [
+        (std::io::Error::from_raw_os_error(28), photinus_engine::Kind::Unavailable),
+        (std::io::Error::other("the form ends early"), photinus_engine::Kind::BadInput),
+    ] {
+        let content: ByteStream = Box::pin(futures::stream::iter([Ok(Bytes::from_static(BILL)), Err(broken)]));
+        let refused = member.namespace().receive_blob(autometa(), content).await.unwrap_err();
+        assert_eq!(refused.kind(), kind, "{refused}");
+    }
+    network.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_message_waits_for_its_file() {
     let network = Network::registered(2).await;
     let [sender, reader] = &network.members[..] else { unreachable!("two members were started") };
