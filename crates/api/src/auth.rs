@@ -132,6 +132,11 @@ fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
         && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
+/// The name that a request gives with its password.
+pub(crate) fn user(headers: &HeaderMap) -> Option<String> {
+    credentials(headers).map(|(name, _)| name)
+}
+
 /// Name and password of an `Authorization` header.
 fn credentials(headers: &HeaderMap) -> Option<(String, String)> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;

@@ -75,11 +75,11 @@ async fn serve(
     let origin = parts.headers.get(header::ORIGIN).cloned();
     let (method, path) = (parts.method.clone(), parts.uri.path().to_owned());
     let mut ignored = Vec::new();
-    let (operation, answer) = match Arc::clone(&shared.room).try_acquire_owned() {
-        Err(_) => ("", Err(Failure::overloaded())),
-        Ok(room) => {
+    let (operation, answer) = match shared.rooms.request(Verb::of(&parts.method), &shared.metrics) {
+        Err(failure) => ("", Err(failure)),
+        Ok(place) => {
             let answered = route(&shared, surface, parts, body, &mut ignored).await;
-            drop(room);
+            drop(place);
             answered
         }
     };
@@ -178,7 +178,8 @@ async fn run(
     let timeout = timeout(&parts.headers, shared);
     let upload = media_type(&parts.headers) == "multipart/form-data";
     let (headers, body) = (parts.headers, parking_lot::Mutex::new(body));
-    let request = Request { shared: Arc::clone(shared), namespace, variables, pairs, listing, headers, body, timeout };
+    let shared = Arc::clone(shared);
+    let request = Request { shared, namespace, variables, pairs, listing, headers, body, held: None, timeout };
     let answer = (route.handler)(request);
     if route.method == Verb::Get {
         return tokio::time::timeout(timeout + GRACE, answer).await.unwrap_or_else(|_| Err(Failure::timed_out()));

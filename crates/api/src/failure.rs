@@ -61,7 +61,13 @@ impl Failure {
 
     pub(crate) fn overloaded() -> Self {
         let sentence = "too many requests at once: repeat the request later";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "FF00166", sentence)
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "FF00166", sentence)
+    }
+
+    /// A client that sends more than it may.
+    pub(crate) fn too_fast(seconds: f64) -> Self {
+        let sentence = format_args!("more requests than this client may send: repeat the request after {seconds:.0} s");
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "FF00166", sentence)
     }
 
     /// A fault of this node: the client learns that it is one, the log what it is.

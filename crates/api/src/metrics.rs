@@ -18,8 +18,41 @@ pub(crate) struct Metrics {
     parts: IntGaugeVec,
     faults: IntGaugeVec,
     waiters: IntGaugeVec,
+    backlog: IntGaugeVec,
+    backlog_bytes: IntGaugeVec,
+    backlog_refused: IntGaugeVec,
+    refusals: Refusals,
     behind: IntGaugeVec,
     refused: IntGaugeVec,
+}
+
+/// Why a request was refused before anybody looked at it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Refusal {
+    /// Its client was too fast.
+    Rate,
+    /// Too many requests at once.
+    Requests,
+    /// Too many queries at once.
+    Queries,
+    /// Too many bytes of bodies at once.
+    Bodies,
+}
+
+/// Counts refusals. A cheap handle.
+#[derive(Clone)]
+pub(crate) struct Refusals(IntCounterVec);
+
+impl Refusals {
+    pub(crate) fn count(&self, refusal: Refusal) {
+        let reason = match refusal {
+            Refusal::Rate => "rate",
+            Refusal::Requests => "requests",
+            Refusal::Queries => "queries",
+            Refusal::Bodies => "bodies",
+        };
+        self.0.with_label_values(&[reason]).inc();
+    }
 }
 
 impl Metrics {
@@ -52,12 +85,20 @@ impl Metrics {
             running: gauge("photinus_namespace_running", "1 when the namespace takes requests", &["ns"])?,
             parts: gauge("photinus_namespace_part_up", "1 when a part of the namespace answers", &["ns", "part"])?,
             faults: gauge("photinus_namespace_task_failures", "Times that a task failed", &["ns", "task"])?,
+            refusals: Refusals(IntCounterVec::new(
+                Opts::new("photinus_requests_refused_total", "Requests that were told to come back later"),
+                &["reason"],
+            )?),
+            backlog: gauge("photinus_backlog_messages", "Accepted messages that are not decided", &["ns"])?,
+            backlog_bytes: gauge("photinus_backlog_bytes", "Bytes of accepted messages in no batch", &["ns"])?,
+            backlog_refused: gauge("photinus_backlog_refused", "Messages refused for the backlog", &["ns"])?,
             waiters: gauge("photinus_namespace_waiters", "Callers that wait for confirmations", &["ns"])?,
         };
         metrics.registry.register(Box::new(metrics.requests.clone()))?;
         metrics.registry.register(Box::new(metrics.durations.clone()))?;
         metrics.registry.register(Box::new(metrics.broadcasts.clone()))?;
         metrics.registry.register(Box::new(metrics.privates.clone()))?;
+        metrics.registry.register(Box::new(metrics.refusals.0.clone()))?;
         for gauge in metrics.gauges() {
             metrics.registry.register(Box::new(gauge.clone()))?;
         }
@@ -71,8 +112,20 @@ impl Metrics {
         self.durations.with_label_values(&[route, method]).observe(took.as_secs_f64());
     }
 
-    fn gauges(&self) -> [&IntGaugeVec; 6] {
-        [&self.running, &self.parts, &self.faults, &self.waiters, &self.behind, &self.refused]
+    fn gauges(&self) -> [&IntGaugeVec; 9] {
+        let Self { running, parts, faults, waiters, behind, refused, backlog, backlog_bytes, backlog_refused, .. } =
+            self;
+        [running, parts, faults, waiters, behind, refused, backlog, backlog_bytes, backlog_refused]
+    }
+
+    /// Counts a request that was refused.
+    pub(crate) fn refused(&self, refusal: Refusal) {
+        self.refusals.count(refusal);
+    }
+
+    /// What counts refusals.
+    pub(crate) fn refusals(&self) -> Refusals {
+        self.refusals.clone()
     }
 
     /// Counts a private message.
@@ -105,6 +158,12 @@ impl Metrics {
             for (part, health) in parts.into_iter().filter(|_| namespace.is_multiparty()) {
                 self.parts.with_label_values(&[name.as_str(), part]).set(i64::from(*health == Health::Up));
             }
+            self.parts.with_label_values(&[name.as_str(), "database"]).set(i64::from(vitals.database.is_none()));
+            let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+            self.backlog.with_label_values(&[&name]).set(number(vitals.backlog.messages));
+            self.backlog_bytes.with_label_values(&[&name]).set(number(vitals.backlog.bytes));
+            let refused = i64::try_from(vitals.backlog.refused).unwrap_or(i64::MAX);
+            self.backlog_refused.with_label_values(&[&name]).set(refused);
             for fault in &vitals.faults {
                 let failures = i64::try_from(fault.failures).unwrap_or(i64::MAX);
                 self.faults.with_label_values(&[name.as_str(), &fault.name]).set(failures);

@@ -51,6 +51,28 @@ pub struct Listener {
     pub tls: Option<Tls>,
     /// A file of names and bcrypt hashes, when it asks for names and passwords.
     pub passwords: Option<PathBuf>,
+    /// How many requests a client may send, when that is limited.
+    pub rate_limit: Option<RateLimit>,
+}
+
+/// How many requests a client may send. More are refused, with the time after which they may be repeated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RateLimit {
+    /// Requests a second, for long.
+    pub per_second: f64,
+    /// Requests at once, after a pause.
+    pub burst: u32,
+    /// Who is a client.
+    pub by: By,
+}
+
+/// What makes a client one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// Its address; of an IPv6 address the network.
+    Address,
+    /// The name that it gives with its password, on a listener that asks for them; else its address.
+    User,
 }
 
 impl Listener {
@@ -64,6 +86,7 @@ impl Listener {
             shutdown_timeout: Duration::from_secs(10),
             tls: None,
             passwords: None,
+            rate_limit: None,
         }
     }
 }
@@ -121,8 +144,14 @@ pub struct Limits {
     pub field_size: usize,
     /// How long a client may take for its request's head, and between two pieces of a body. Default 15 s.
     pub read_timeout: Duration,
-    /// Requests at the same time; more are told to come back later. Default 20 000.
+    /// Requests at the same time that change something; more are told to come back later. Those that wait for a confirmation
+    /// count. Default 20 000.
     pub requests: usize,
+    /// Requests at the same time that read; more are told to come back later. They have a room of their own, so that a node
+    /// that has too much to do can say so. Default 2 000.
+    pub queries: usize,
+    /// Bytes of the bodies of all requests at the same time; more are told to come back later. Default 128 MiB.
+    pub bodies: usize,
     /// Connections at the same time; more wait to be accepted. Default 20 000.
     pub connections: usize,
 }
@@ -138,6 +167,8 @@ impl Default for Limits {
             field_size: 1 << 20,
             read_timeout: Duration::from_secs(15),
             requests: 20_000,
+            queries: 2_000,
+            bodies: 128 << 20,
             connections: 20_000,
         }
     }

@@ -13,7 +13,7 @@ use photinus_query::Query;
 use photinus_store::Read;
 use serde::de::DeserializeOwned;
 
-use crate::{failure::Failure, lenient, server::Shared};
+use crate::{failure::Failure, lenient, room::Place, server::Shared};
 
 /// A request that matched a route.
 pub(crate) struct Request {
@@ -29,6 +29,8 @@ pub(crate) struct Request {
     pub(crate) headers: HeaderMap,
     /// In a lock that nobody waits for: a body alone cannot be shared between threads, and handlers lend their request.
     pub(crate) body: Mutex<Body>,
+    /// Room for what was read of the body. Kept until the request is answered: what became of the body is as large.
+    pub(crate) held: Option<Place>,
     /// How long the request may take.
     pub(crate) timeout: Duration,
 }
@@ -120,11 +122,14 @@ impl Request {
     }
 
     async fn bytes(&mut self) -> Result<Bytes, Failure> {
-        let limits = &self.shared.options.limits;
+        let limits = self.shared.options.limits.clone();
         let declared =
             self.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
         if declared.is_some_and(|length| length > limits.json_size) {
             return Err(Failure::too_large("the body", limits.json_size));
+        }
+        if let Some(length) = declared {
+            self.hold(length)?;
         }
         let mut stream = std::mem::take(self.body.get_mut()).into_data_stream();
         let mut whole = BytesMut::new();
@@ -138,9 +143,24 @@ impl Request {
                 Ok(Some(Ok(piece))) if whole.len() + piece.len() > limits.json_size => {
                     return Err(Failure::too_large("the body", limits.json_size));
                 }
-                Ok(Some(Ok(piece))) => whole.extend_from_slice(&piece),
+                Ok(Some(Ok(piece))) => {
+                    if declared.is_none() {
+                        self.hold(piece.len())?;
+                    }
+                    whole.extend_from_slice(&piece);
+                }
             }
         }
+    }
+
+    /// Makes sure that there is room for so many more bytes.
+    pub(crate) fn hold(&mut self, bytes: usize) -> Result<(), Failure> {
+        let place = self.shared.rooms.body(bytes, &self.shared.metrics)?;
+        match &mut self.held {
+            Some(held) => held.merge(place),
+            None => self.held = Some(place),
+        }
+        Ok(())
     }
 }
 

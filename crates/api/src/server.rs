@@ -21,7 +21,9 @@ use crate::{
     metrics::Metrics,
     monitoring,
     namespaces::Namespaces,
-    options::{self, Listener, Options},
+    options::{self, By, Listener, Options},
+    rate::Limiter,
+    room::Rooms,
     tls,
 };
 
@@ -66,8 +68,8 @@ pub(crate) struct Shared {
     /// URL of the API's listener, without a slash at the end.
     pub(crate) base_url: String,
     pub(crate) metrics: Metrics,
-    /// Room for requests.
-    pub(crate) room: Arc<Semaphore>,
+    /// Room for requests and what they hold.
+    pub(crate) rooms: Rooms,
     /// The open WebSockets.
     pub(crate) connections: crate::ws::Connections,
 }
@@ -125,16 +127,13 @@ impl Server {
             namespaces,
             base_url,
             metrics: Metrics::new()?,
-            room: Arc::new(Semaphore::new(options.limits.requests.min(Semaphore::MAX_PERMITS))),
+            rooms: Rooms::new(&options.limits),
             connections: crate::ws::Connections::default(),
             options,
         });
         let serve = |door: Door, router: Router| {
             let listening = Listening {
-                router: door
-                    .passwords
-                    .as_ref()
-                    .map_or_else(|| router.clone(), |passwords| passwords.guard(router.clone())),
+                router: door.guard(router, &shared.metrics),
                 tls: door.tls,
                 limits: shared.options.limits.clone(),
                 stopping: stopping.clone(),
@@ -171,6 +170,23 @@ struct Door {
     address: SocketAddr,
     tls: Option<TlsAcceptor>,
     passwords: Option<Arc<auth::Passwords>>,
+    limiter: Option<Arc<Limiter>>,
+}
+
+impl Door {
+    /// What stands before the routes. Addresses are counted before passwords are looked at, users behind.
+    fn guard(&self, router: Router, metrics: &Metrics) -> Router {
+        let limited = |router: Router, by: By| match &self.limiter {
+            Some(limiter) if limiter.by() == by => Arc::clone(limiter).guard(router, metrics),
+            _ => router,
+        };
+        let router = limited(router, By::User);
+        let router = match &self.passwords {
+            Some(passwords) => passwords.guard(router),
+            None => router,
+        };
+        limited(router, By::Address)
+    }
 }
 
 async fn bind(listener: &Listener) -> Result<Door, Error> {
@@ -189,7 +205,8 @@ async fn bind(listener: &Listener) -> Result<Door, Error> {
     let failed = |error| Error::Listen { address: at.clone(), port, error };
     let bound = TcpListener::bind((at.as_str(), port)).await.map_err(failed)?;
     let address = bound.local_addr().map_err(failed)?;
-    Ok(Door { listener: bound, address, tls, passwords })
+    let limiter = listener.rate_limit.as_ref().map(Limiter::new);
+    Ok(Door { listener: bound, address, tls, passwords, limiter })
 }
 
 /// One open port.

@@ -10,7 +10,7 @@ use multer::{Field, Multipart};
 use photinus_engine::data::Fields;
 use photinus_model::data::Data;
 
-use crate::{failure::Failure, request::Request};
+use crate::{failure::Failure, request::Request, room};
 
 /// Most fields before the file.
 const MAX_FIELDS: usize = 32;
@@ -18,6 +18,7 @@ const MAX_FIELDS: usize = 32;
 /// Reads a form and stores its file.
 pub(crate) async fn receive(mut request: Request) -> Result<Data, Failure> {
     let limits = request.shared.options.limits.clone();
+    request.hold(room::STREAM)?;
     let boundary = request.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let boundary = multer::parse_boundary(boundary).map_err(broken)?;
     let body = std::mem::take(request.body.get_mut());

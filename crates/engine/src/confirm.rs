@@ -243,6 +243,7 @@ async fn follow(
                 // Whoever is woken must not read what was before.
                 let changed = events.iter().filter(|event| is_about_identity(event.kind));
                 changed.filter_map(|event| event.reference).for_each(|id| core.identities.forget(id));
+                core.backlog.decided(&events);
                 let messages = core.confirmations.notice(&events);
                 tell(&core, &messages).await?;
             }

@@ -9,8 +9,8 @@ use photinus_ports::{
 use photinus_store::Store;
 
 use crate::{
-    aggregation, batching, confirm, data, delivery, events, groups, identity, namespace::Multiparty, operations,
-    options::Options, reception, supervisor::Tasks,
+    aggregation, backlog, batching, confirm, data, delivery, events, groups, identity, namespace::Multiparty,
+    operations, options::Options, reception, supervisor::Tasks,
 };
 
 /// The outside world of a namespace.
@@ -52,6 +52,8 @@ pub(crate) struct Core {
     pub(crate) schemas: data::schema::Cache,
     /// Callers that wait for a confirmation.
     pub(crate) confirmations: confirm::Bridge,
+    /// Counts what was accepted and is not decided.
+    pub(crate) backlog: backlog::Backlog,
     /// Takes sealed messages.
     pub(crate) batching: batching::Handle,
     /// Takes what is owed to other members' nodes.

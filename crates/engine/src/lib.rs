@@ -11,6 +11,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, reason = "tests"))]
 
 pub mod aggregation;
+pub mod backlog;
 mod backoff;
 pub mod batching;
 pub mod confirm;

@@ -139,6 +139,10 @@ pub struct Limits {
     pub waiters: usize,
     /// Bytes of a datatype's schema. Default 256 KiB.
     pub schema_size: usize,
+    /// Messages that were accepted and are not decided yet; more are refused. Default 20 000.
+    pub backlog: usize,
+    /// Bytes of those among them that no batch holds yet. Default 128 MiB.
+    pub backlog_size: usize,
 }
 
 impl Default for Limits {
@@ -149,6 +153,8 @@ impl Default for Limits {
             data_per_message: 1_000,
             waiters: 20_000,
             schema_size: 256 << 10,
+            backlog: 20_000,
+            backlog_size: 128 << 20,
         }
     }
 }

@@ -11,7 +11,7 @@ use photinus_query::{Condition, Filter, Query, collection::MESSAGES};
 use serde::Serialize;
 
 use crate::{
-    Namespace, batching,
+    Namespace, backlog, batching,
     core::Core,
     delivery,
     error::Error,
@@ -34,6 +34,18 @@ pub struct Status {
     pub multiparty: Multiparty,
     /// What other members' nodes do not have yet.
     pub exchange: delivery::status::Exchange,
+    /// What was accepted and is not decided yet. Not in FireFly.
+    pub backlog: backlog::Report,
+    /// How the database does. Not in FireFly.
+    pub database: Database,
+}
+
+/// How the database of a namespace does.
+#[derive(Clone, Debug, Serialize)]
+pub struct Database {
+    /// Why nothing could be written the last time, such as a full disk. Nothing is accepted meanwhile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }
 
 /// `GET /status` of a namespace that is part of no network.
@@ -177,6 +189,8 @@ pub struct ContractStatus {
 /// How the parts of a namespace do, for metrics and operators.
 #[derive(Clone, Debug)]
 pub struct Vitals {
+    /// Why nothing could be written the last time.
+    pub database: Option<String>,
     /// The ledger.
     pub blockchain: Health,
     /// Shared storage.
@@ -193,6 +207,8 @@ pub struct Vitals {
     pub behind: Vec<(Uuid, u64)>,
     /// Deliveries of other nodes that were refused since the start.
     pub refused: u64,
+    /// What was accepted and is not decided yet.
+    pub backlog: backlog::Report,
 }
 
 impl Namespace {
@@ -230,6 +246,8 @@ impl Namespace {
                 problem: core.multiparty.held(),
             },
             exchange: exchange(core).await?,
+            backlog: core.backlog.report(),
+            database: Database { problem: core.store.problem() },
         })
     }
 
@@ -288,6 +306,7 @@ impl Namespace {
     pub fn vitals(&self) -> Vitals {
         let core = self.core();
         Vitals {
+            database: core.store.problem(),
             blockchain: core.ports.blockchain.health(),
             storage: core.ports.storage.health(),
             exchange: core.ports.exchange.health(),
@@ -296,6 +315,7 @@ impl Namespace {
             waiters: core.confirmations.len(),
             behind: core.delivery.report().into_iter().map(|(node, backlog)| (node, backlog.behind)).collect(),
             refused: core.reception.refusals(),
+            backlog: core.backlog.report(),
         }
     }
 }

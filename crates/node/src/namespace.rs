@@ -29,6 +29,7 @@ fn options(config: &Config, namespace: &Namespace) -> Options {
         node: multiparty.node.clone(),
         contracts: multiparty.contracts.clone(),
         batching: tuning.batching.clone(),
+        limits: tuning.limits.clone(),
         download: tuning.download.clone(),
         subscriptions: tuning.subscriptions.clone(),
         webhooks: config.webhooks.delivery.clone(),

@@ -56,6 +56,9 @@ impl From<Failure> for Error {
     }
 }
 
+/// Why the last group was not committed; none when it was.
+pub(crate) type Health = Arc<RwLock<Option<String>>>;
+
 /// Something for the lane to do.
 pub(crate) enum Request {
     /// Commit a set.
@@ -77,6 +80,7 @@ pub(crate) struct Lane<B> {
     pub(crate) recent: Recent,
     pub(crate) namespaces: Namespaces,
     pub(crate) feeds: Arc<Feeds>,
+    pub(crate) health: Health,
     /// Weight after which a group is closed.
     pub(crate) group: usize,
 }
@@ -138,6 +142,7 @@ impl<B: Backend> Lane<B> {
                 results
             }
             Err(failure) => {
+                self.note(Some(&failure));
                 tracing::warn!(error = %Error::from(failure.clone()), sets = sets.len(), "a commit failed");
                 vec![Err(Error::from(failure)); sets.len()]
             }
@@ -145,6 +150,17 @@ impl<B: Backend> Lane<B> {
         for (waiting, result) in waiting.into_iter().zip(results) {
             // A submitter that went away does not want to know.
             let _gone = waiting.answer.send(result);
+        }
+    }
+
+    /// Remembers how the database does. What it refuses for its content says nothing of that.
+    fn note(&self, failure: Option<&Failure>) {
+        let problem = match failure {
+            Some(Failure::Unavailable(reason) | Failure::Unknown(reason)) => Some(reason.clone()),
+            Some(Failure::Refused(_)) | None => None,
+        };
+        if problem.is_some() || self.health.read().is_some() {
+            *self.health.write() = problem;
         }
     }
 
@@ -173,11 +189,13 @@ impl<B: Backend> Lane<B> {
         }
         let judged: Vec<_> = sets.iter().zip(&numbers).map(|(set, ns)| group.add(*ns, set)).collect();
         let (writes, namespaces, facts) = group.into_parts();
-        if !writes.is_empty()
-            && let Err(failure) = self.backend.write(&writes).await
-        {
-            self.recent.forget();
-            return Err(failure);
+        if !writes.is_empty() {
+            if let Err(failure) = self.backend.write(&writes).await {
+                self.recent.forget();
+                return Err(failure);
+            }
+            // A group that writes nothing says nothing of the disk.
+            self.note(None);
         }
         self.recent.keep(facts);
         if !namespaces.is_empty() {

@@ -10,7 +10,7 @@ use crate::{
     change::ChangeSet,
     error::Error,
     feed::{Feed, Feeds},
-    lane::{Committed, Lane, Namespaces, Request},
+    lane::{Committed, Health, Lane, Namespaces, Request},
     options::{self, Database, Limits, Options},
     plan::{Counters, Recent},
     postgres,
@@ -29,6 +29,7 @@ struct Inner {
     readers: Readers,
     namespaces: Namespaces,
     feeds: Arc<Feeds>,
+    health: Health,
     /// The lane's thread, where it has one.
     thread: Mutex<Option<thread::JoinHandle<()>>>,
 }
@@ -57,6 +58,7 @@ impl<B> Opened<B> {
             recent: Recent::default(),
             namespaces: Arc::new(RwLock::new(self.namespaces)),
             feeds: Arc::new(Feeds::new(limits.feed)),
+            health: Health::default(),
             group: limits.group.max(1),
         };
         (lane, self.readers)
@@ -75,20 +77,22 @@ impl Store {
             Database::Postgres { url } => {
                 let (lane, readers) = postgres::open(&url, &limits).await?.lane(&limits);
                 let (namespaces, feeds) = (Arc::clone(&lane.namespaces), Arc::clone(&lane.feeds));
+                let health = Arc::clone(&lane.health);
                 tokio::spawn(lane.run(queue));
-                Inner { requests, readers, namespaces, feeds, thread: Mutex::new(None) }
+                Inner { requests, readers, namespaces, feeds, health, thread: Mutex::new(None) }
             }
             local => {
                 let opened = tokio::task::spawn_blocking(move || sqlite::open(local, &limits)).await;
                 let opened = opened.map_err(|error| options::Error::Unavailable(error.to_string()))??;
                 let (lane, readers) = opened.lane(&limits);
                 let (namespaces, feeds) = (Arc::clone(&lane.namespaces), Arc::clone(&lane.feeds));
+                let health = Arc::clone(&lane.health);
                 // A thread of its own: statements of a connection that stays on one core cost a tenth of those that hop.
                 let thread = thread::Builder::new()
                     .name("store-lane".to_owned())
                     .spawn(move || futures::executor::block_on(lane.run(queue)))
                     .map_err(|error| options::Error::Unavailable(error.to_string()))?;
-                Inner { requests, readers, namespaces, feeds, thread: Mutex::new(Some(thread)) }
+                Inner { requests, readers, namespaces, feeds, health, thread: Mutex::new(Some(thread)) }
             }
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -107,6 +111,12 @@ impl Store {
         let (answer, committed) = oneshot::channel();
         self.inner.requests.send(Request::Submit(changes, answer)).await.map_err(|_| Error::Closed)?;
         committed.await.map_err(|_| Error::Closed)?
+    }
+
+    /// Why the last commit failed, unless the database has taken one since.
+    #[must_use]
+    pub fn problem(&self) -> Option<String> {
+        self.inner.health.read().clone()
     }
 
     /// Reads of a namespace by its local name.

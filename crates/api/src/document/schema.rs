@@ -30,8 +30,11 @@ const SHAPES: &[(&str, &str)] = &[
     ),
     (
         "NamespaceStatus",
-        "namespace:Namespace node:NodeStatus org:OrgStatus plugins:Plugins multiparty:Multiparty exchange:ExchangeStatus",
+        "namespace:Namespace node:NodeStatus org:OrgStatus plugins:Plugins multiparty:Multiparty exchange:ExchangeStatus \
+         backlog:Backlog database:DatabaseStatus",
     ),
+    ("Backlog", "messages:int bytes:int maxMessages:int maxBytes:int refused:int"),
+    ("DatabaseStatus", "problem:string"),
     ("ExchangeStatus", "peers:ExchangePeer[] refused:ExchangeRefusal[]"),
     ("ExchangePeer", "node:uuid name:string behind:int since:time lastError:string"),
     ("ExchangeRefusal", "peer:string reason:string time:time"),

@@ -3,6 +3,7 @@
 
 mod doors;
 mod operators;
+mod rates;
 mod refusals;
 mod walk;
 

@@ -199,10 +199,11 @@ async fn attempt(
     let (stored, published) = tokio::join!(stored, dispatch::publish_early(core, outbound));
     outbound.published = published;
     match stored {
-        Ok(_) => {}
+        Ok(_) => in_batch(core, messages),
         Err(store::Error::Conflict(_)) => match still_waiting(core, outbound.batch.id, messages).await? {
-            Waiting::Stored => {}
+            Waiting::Stored => in_batch(core, messages),
             Waiting::None => {
+                in_batch(core, messages);
                 nonces.forget();
                 return Ok(None);
             }
@@ -217,6 +218,11 @@ async fn attempt(
     }
     nonces.keep();
     Ok(assembled.take())
+}
+
+/// Messages wait no longer for a batch.
+fn in_batch(core: &Core, messages: &[Arc<Sealed>]) {
+    core.backlog.sealed(messages.iter().map(|sealed| sealed.message.header.id));
 }
 
 enum Waiting {

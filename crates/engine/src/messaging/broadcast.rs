@@ -29,7 +29,11 @@ impl Namespace {
         super::accept(core, std::slice::from_ref(&sealed)).await?;
         match waiter {
             None => Ok(sealed.message.clone()),
-            Some((waiter, limit)) => Ok(super::confirmed(waiter, limit).await?),
+            Some((waiter, limit)) => {
+                // Its caller may wait for long, and others with it.
+                drop(sealed);
+                Ok(super::confirmed(waiter, limit).await?)
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use photinus_model::{Uuid, message};
 
 use crate::{
-    data,
+    backlog, data,
     error::{Kind, coded},
     groups, identity,
 };
@@ -86,6 +86,9 @@ pub enum Error {
     /// A record of our own could not be written as JSON.
     #[error("the message cannot be written: {0}")]
     Encoding(#[from] serde_json::Error),
+    /// `FF00166`: too many messages wait for their turn already.
+    #[error(transparent)]
+    Backlog(#[from] backlog::Full),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] photinus_store::Error),
@@ -111,6 +114,7 @@ impl Error {
             Self::Idempotency { .. } => "FF10430",
             Self::NotMultiparty => "FF10414",
             Self::Encoding(_) => "FF10137",
+            Self::Backlog(_) => "FF00166",
             Self::Store(_) => crate::error::STORE_CODE,
         }
     }
@@ -130,6 +134,7 @@ impl Error {
             Self::Group(error) => error.kind(),
             Self::Idempotency { .. } => Kind::Conflict,
             Self::Encoding(_) => Kind::Internal,
+            Self::Backlog(_) => Kind::Overloaded,
             Self::Store(error) => crate::error::store_kind(error),
             _ => Kind::BadInput,
         }

@@ -37,7 +37,8 @@ pub(crate) fn seal(core: &Core, outgoing: Outgoing) -> Result<Sealed, Error> {
     Ok(sealed)
 }
 
-/// Stores sealed messages with the data that is new, all or nothing, and hands them to batching in their order.
+/// Stores sealed messages with the data that is new, all or nothing, and hands them to batching in their order. Refuses them
+/// when too many wait already.
 ///
 /// When this returns `Ok` the messages are durable; when it fails none is stored. A caller that gives up in between learns
 /// neither; what was stored is sent all the same.
@@ -47,6 +48,7 @@ pub(crate) async fn accept(core: &Arc<Core>, sealed: &[Arc<Sealed>]) -> Result<(
 
 /// As [`accept`], with more changes in the same commit.
 async fn accept_with(core: &Arc<Core>, sealed: &[Arc<Sealed>], more: Vec<Change>) -> Result<(), Error> {
+    core.backlog.reserve(sealed)?;
     let mut changes = ChangeSet::new(core.name());
     changes.extend(more);
     for sealed in sealed {
@@ -63,12 +65,17 @@ async fn accept_with(core: &Arc<Core>, sealed: &[Arc<Sealed>], more: Vec<Change>
             sealed.iter().for_each(|message| batching::offer(core, Arc::clone(message)));
             Ok(())
         }
-        Err(photinus_store::Error::Conflict(conflict)) => Err(idempotency(sealed, conflict)),
         Err(error @ photinus_store::Error::Unknown(_)) => {
             look_up_later(core, sealed.to_vec());
             Err(error.into())
         }
-        Err(error) => Err(error.into()),
+        Err(error) => {
+            core.backlog.withdraw(sealed);
+            match error {
+                photinus_store::Error::Conflict(conflict) => Err(idempotency(sealed, conflict)),
+                error => Err(error.into()),
+            }
+        }
     }
 }
 
@@ -106,9 +113,10 @@ async fn look_up(core: &Arc<Core>, sealed: &[Arc<Sealed>]) -> Result<(), photinu
     barrier.push(Change::DeleteKv { space: space::NETWORK, key: b"barrier".to_vec() });
     core.store.submit(barrier).await?;
     for message in sealed {
-        let found = core.store.read(core.name()).message(message.message.header.id).await?;
-        if found.is_some_and(|found| found.state == Some(State::Ready)) {
-            batching::offer(core, Arc::clone(message));
+        match core.store.read(core.name()).message(message.message.header.id).await? {
+            None => core.backlog.withdraw(std::slice::from_ref(message)),
+            Some(found) if found.state == Some(State::Ready) => batching::offer(core, Arc::clone(message)),
+            Some(_) => {}
         }
     }
     Ok(())

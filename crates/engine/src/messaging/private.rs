@@ -33,7 +33,11 @@ impl Namespace {
         let message = sealed.accept(core).await?;
         match waiter {
             None => Ok(message),
-            Some((waiter, limit)) => Ok(super::confirmed(waiter, limit).await?),
+            Some((waiter, limit)) => {
+                // Its caller may wait for long, and others with it.
+                drop(message);
+                Ok(super::confirmed(waiter, limit).await?)
+            }
         }
     }
 }

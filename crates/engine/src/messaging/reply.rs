@@ -25,6 +25,7 @@ impl Namespace {
             let id = sealed.message.header.id;
             let (own, reply) = wait_for(core, id)?;
             super::accept(core, std::slice::from_ref(&sealed)).await?;
+            drop(sealed);
             (id, own, reply)
         } else {
             let ready = private::prepare(core, input).await?.seal(core)?;

@@ -13,7 +13,7 @@ use photinus_store::Store;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    aggregation, batching, confirm,
+    aggregation, backlog, batching, confirm,
     core::{Core, Ports},
     data, delivery,
     error::Kind,
@@ -91,6 +91,7 @@ impl Namespace {
             groups: groups::Directory::new(store.clone(), &options.name, options.caches.groups),
             schemas: data::schema::Cache::new(options.caches.schemas),
             confirmations: confirm::Bridge::new(options.limits.waiters),
+            backlog: backlog::Backlog::new(&options.limits),
             batching: batching::Handle::default(),
             delivery: delivery::Handle::new(),
             reception: reception::Handle::default(),

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use photinus_api::options::{Cors, Limits, Listener, Monitoring, Options, Pem, Tls};
+use photinus_api::options::{By, Cors, Limits, Listener, Monitoring, Options, Pem, RateLimit, Tls};
 
 use super::section::Section;
 
@@ -31,7 +31,31 @@ fn listener(section: &Section<'_>, port: u16) -> Listener {
         shutdown_timeout: section.duration("shutdownTimeout", Duration::from_secs(10)),
         tls: tls(&section.section("tls")),
         passwords: passwords(&section.section("auth")),
+        rate_limit: rate_limit(section),
     }
+}
+
+/// `rateLimit`; absent is no limit.
+fn rate_limit(section: &Section<'_>) -> Option<RateLimit> {
+    let limit = section.section("rateLimit");
+    let per_second: f64 = limit.number("requestsPerSecond", 0.0, 0.0, 1e9);
+    let by = match limit.text("by").as_deref() {
+        None | Some("address") => By::Address,
+        Some("user") => {
+            if section.section("auth").text("type").is_none() {
+                limit.problem("by", "is 'user', and the listener asks for no names: set auth.type, or write address");
+            }
+            By::User
+        }
+        Some(other) => {
+            limit.problem("by", format!("is '{other}'; write address or user"));
+            By::Address
+        }
+    };
+    // A second's worth at once, unless said otherwise.
+    let usual = per_second.ceil().clamp(1.0, f64::from(u32::MAX)) as u32;
+    let burst = limit.number("burst", usual, 1, u32::MAX);
+    (per_second > 0.0).then_some(RateLimit { per_second, burst, by })
 }
 
 fn tls(section: &Section<'_>) -> Option<Tls> {
@@ -97,6 +121,15 @@ fn limits(section: &Section<'_>) -> Limits {
     listing.default_limit = section.number("defaultFilterLimit", default, 1, listing.max_limit);
     limits.request_timeout = section.duration("requestTimeout", limits.request_timeout);
     limits.request_max_timeout = section.duration("requestMaxTimeout", limits.request_max_timeout);
+    limits.requests = section.number("maxRequests", limits.requests, 1, 1_000_000);
+    limits.queries = section.number("maxQueries", limits.queries, 1, 1_000_000);
+    limits.connections = section.number("maxConnections", limits.connections, 1, 1_000_000);
+    let bodies = section.size("maxBodies", limits.bodies as u64);
+    limits.bodies =
+        usize::try_from(bodies).ok().filter(|bodies| (1 << 20..=1 << 40).contains(bodies)).unwrap_or_else(|| {
+            section.problem("maxBodies", "must be from 1Mb to 1Tb");
+            limits.bodies
+        });
     limits
 }
 

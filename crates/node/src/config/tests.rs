@@ -209,7 +209,8 @@ pub(super) const BESIDES: [&str; 3] = [
     "
 metrics:
   {enabled: true, address: 127.0.0.9, port: 1, publicURL: 'http://x', shutdownTimeout: 1s, path: /old,
-   tls: {enabled: true, clientAuth: true, ca: a, cert: b, key: c}, auth: {type: basic, basic: {passwordfile: d}}}
+   tls: {enabled: true, clientAuth: true, ca: a, cert: b, key: c}, auth: {type: basic, basic: {passwordfile: d}},
+   rateLimit: {requestsPerSecond: 1, burst: 7, by: user}}
 http: {tls: {enabled: true, clientAuth: true, ca: a, cert: b, key: c}}
 events: {webhooks: {tls: {enabled: true, ca: a, cert: b, key: c}}}
 ",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use photinus_engine::options::{Batching, Caches, Download, Retry, Subscriptions};
+use photinus_engine::options::{Batching, Caches, Download, Limits, Retry, Subscriptions};
 
 use super::section::Section;
 
@@ -13,6 +13,8 @@ pub struct Tuning {
     pub batching: Batching,
     /// `batch.retry`
     pub retry: Retry,
+    /// `message.backlog`
+    pub limits: Limits,
     /// `download`
     pub download: Download,
     /// `subscription`
@@ -36,6 +38,7 @@ pub(super) fn read(root: &Section<'_>) -> Tuning {
     Tuning {
         batching: batching(root),
         retry: retry(&root.section("batch").section("retry"), "initDelay", Retry::default()),
+        limits: limits(&root.section("message").section("backlog")),
         download: download(&root.section("download")),
         subscriptions: subscriptions(&root.section("subscription"), &root.section("event").section("transports")),
         caches: Caches {
@@ -68,6 +71,16 @@ fn batching(root: &Section<'_>) -> Batching {
         page: root.section("batch").section("manager").number("readPageSize", default.page, 1, 100_000),
         ..default
     }
+}
+
+fn limits(section: &Section<'_>) -> Limits {
+    let default = Limits::default();
+    let size = section.size("size", default.backlog_size as u64);
+    let size = usize::try_from(size).ok().filter(|size| (1 << 20..=1 << 40).contains(size)).unwrap_or_else(|| {
+        section.problem("size", "must be from 1Mb to 1Tb");
+        default.backlog_size
+    });
+    Limits { backlog: section.number("count", default.backlog, 1, 10_000_000), backlog_size: size, ..default }
 }
 
 fn download(section: &Section<'_>) -> Download {

@@ -60,7 +60,14 @@ pub(crate) const ROOT: &[&[Key]] = &[&[
     Key("http", Section(&[LISTENER])),
     Key("lang", Ignored),
     Key("log", Section(&[LOG])),
-    Key("message", Section(&[&[Key("writer", Section(&[WORKER]))]])),
+    Key(
+        "message",
+        // How much may wait is ours.
+        Section(&[&[
+            Key("writer", Section(&[WORKER])),
+            Key("backlog", Section(&[&[Key("count", Used), Key("size", Used)]])),
+        ]]),
+    ),
     Key("metrics", Section(&[LISTENER, &[Key("enabled", Used), Key("path", Used)]])),
     Key("monitoring", Section(&[LISTENER, &[Key("enabled", Used), Key("metricsPath", Used)]])),
     Key("namespaces", Section(&[NAMESPACES])),
@@ -86,6 +93,8 @@ const LISTENER: &[Key] = &[
     Key("shutdownTimeout", Used),
     Key("auth", Section(&[&[Key("type", Used), Key("basic", Section(&[&[Key("passwordfile", Used)]]))]])),
     Key("tls", Section(&[LISTENER_TLS])),
+    // Ours.
+    Key("rateLimit", Section(&[&[Key("requestsPerSecond", Used), Key("burst", Used), Key("by", Used)]])),
 ];
 
 const LISTENER_TLS: &[Key] = &[
@@ -111,6 +120,11 @@ const API: &[Key] = &[
     Key("requestMaxTimeout", Used),
     Key("dynamicPublicURLHeader", Used),
     Key("passthroughHeaders", Ignored),
+    // Ours.
+    Key("maxRequests", Used),
+    Key("maxQueries", Used),
+    Key("maxConnections", Used),
+    Key("maxBodies", Used),
 ];
 
 const BATCH_MANAGER: &[Key] =
