@@ -153,8 +153,20 @@ async fn causes(namespace: &Namespace, message: &Message) -> Result<Vec<Cause>, 
     let state = waits::ask(namespace, |rows| explain::message(rows, &key)).await.map_err(unreadable)?;
     match state {
         Some(explain::State::Waiting { place, reason }) => chain(namespace, message, place, reason).await,
-        Some(explain::State::Decided { .. } | explain::State::Ready { .. }) | None => Ok(Vec::new()),
+        Some(explain::State::Decided { .. } | explain::State::Ready { .. }) => Ok(Vec::new()),
+        None => untold(core, message).await,
     }
+}
+
+/// A message whose batch is on the ledger, and whose content the order has not been told of.
+async fn untold(core: &Core, message: &Message) -> Result<Vec<Cause>, Error> {
+    let Some(id) = message.batch else { return Ok(Vec::new()) };
+    let Some(hash) = core.store.read(core.name()).batch(id).await?.and_then(|batch| batch.hash) else {
+        return Ok(Vec::new());
+    };
+    let reason = Reason::Content(BatchKey { id, hash });
+    let cause = cause(core, Some(message), Place::default(), &reason).await?;
+    Ok(vec![Cause { position: None, ..cause }])
 }
 
 fn unreadable(error: super::Error) -> Error {

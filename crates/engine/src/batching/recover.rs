@@ -10,6 +10,7 @@ use photinus_model::{
     operation::{self, Operation, Status},
     transaction,
 };
+use photinus_sequencing::facts::Source;
 use photinus_store as store;
 
 use super::{
@@ -17,6 +18,7 @@ use super::{
     seal::{Outbound, UploadInput},
 };
 use crate::{
+    aggregation::Content,
     core::Core,
     messaging::{Entry, Sealed},
     operations,
@@ -44,6 +46,7 @@ pub enum Error {
 /// Puts everything on its way again that was accepted and is not on the ledger yet, in the order in which it was sealed or
 /// accepted. Called before the first request is taken.
 pub(crate) async fn recover(core: &Arc<Core>) -> Result<(), Error> {
+    tell_again(core).await?;
     let mut unfinished = core.store.read(core.name()).unfinished_operations().await?;
     unfinished.retain(|operation| operation.kind == operation::Type::BlockchainPinBatch);
     for operation in unfinished {
@@ -63,9 +66,35 @@ pub(crate) async fn recover(core: &Arc<Core>) -> Result<(), Error> {
         let Some((last, _)) = page.last() else { return Ok(()) };
         after = Some(*last);
         for sealed in with_data(core, page.into_iter().map(|(_, message)| message).collect()).await? {
-            super::offer(core, Arc::new(sealed));
+            let sealed = Arc::new(sealed);
+            core.backlog.restore(std::slice::from_ref(&sealed));
+            super::offer(core, sealed);
         }
     }
+}
+
+/// Tells the order of the contents of all batches that were sealed here and are not decided. It is told of each before its pin is
+/// sent, but from memory: a crash may come when the pin is on the ledger and the content is not taken yet. To be told of one
+/// twice does no harm.
+async fn tell_again(core: &Arc<Core>) -> Result<(), Error> {
+    for record in core.store.read(core.name()).undecided_batches().await? {
+        let id = record.id;
+        let outbound = match rebuild_record(core, record).await {
+            Ok(outbound) => outbound,
+            Err(Error::Incomplete { reason, .. }) => {
+                tracing::error!(namespace = core.name(), batch = %id, reason, "the content of a batch cannot be told again");
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        if outbound.is_pinned() {
+            let content = Content { batch: outbound.batch, manifest: None, source: Source::Own };
+            if core.aggregation.content(content).await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Messages of a stream that wait in the store, oldest first.

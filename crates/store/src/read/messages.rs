@@ -171,12 +171,29 @@ impl Read<'_> {
     /// # Errors
     /// See [`Read`].
     pub async fn unpinned_batches(&self) -> Result<Vec<batch::Record>, Error> {
+        let Some(ns) = self.ns() else { return Ok(Vec::new()) };
+        let off_the_ledger = |sql: &mut Sql| {
+            sql.push(" AND NOT EXISTS (SELECT 1 FROM pins p WHERE p.ns = ").bind(ns);
+            sql.push(" AND p.batch = batches.id AND p.batchhash = batches.\"hash\")");
+        };
+        self.sent(off_the_ledger).await
+    }
+
+    /// The batches of messages that were sent from here and are not decided, oldest first.
+    ///
+    /// # Errors
+    /// See [`Read`].
+    pub async fn undecided_batches(&self) -> Result<Vec<batch::Record>, Error> {
+        self.sent(|_| {}).await
+    }
+
+    async fn sent(&self, among: impl FnOnce(&mut Sql)) -> Result<Vec<batch::Record>, Error> {
         let (Some(mut sql), Some(ns)) = (self.of::<batch::Record>(), self.ns()) else { return Ok(Vec::new()) };
         // The time of messages that are not decided counts as the highest in their order.
         sql.push(" AND id IN (SELECT m.batch FROM messages m WHERE m.ns = ").bind(ns);
         sql.push(" AND coalesce(m.confirmed, 9223372036854775807) = 9223372036854775807 AND m.state = 'sent')");
-        sql.push(" AND NOT EXISTS (SELECT 1 FROM pins p WHERE p.ns = ").bind(ns);
-        sql.push(" AND p.batch = batches.id AND p.batchhash = batches.\"hash\") ORDER BY seq");
+        among(&mut sql);
+        sql.push(" ORDER BY seq");
         self.records(self.readers.select(sql, Cost::Open).await?)
     }
 

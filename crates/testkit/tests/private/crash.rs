@@ -2,11 +2,13 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
+    sync::Arc,
     time::Duration,
 };
 
-use photinus_model::{Uuid, event, message::Message};
+use photinus_model::{Uuid, event, message::Message, operation};
 use photinus_query::{Condition, Query, collection};
+use photinus_store::{Change, ChangeSet, Store, change};
 use photinus_testkit::network::{DEADLINE, NAMESPACE, Network, peer};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
@@ -168,5 +170,69 @@ async fn a_payload_that_never_comes_is_a_wait_with_a_reason() {
     };
     let wait = tokio::time::timeout(DEADLINE, why).await.expect("the wait has a reason");
     assert_eq!(wait.kind, "content", "{wait:?}");
+    network.stop().await;
+}
+
+/// The part of the store in which the order of messages is kept.
+const ORDER: u8 = 1;
+
+type Rows = Vec<(Vec<u8>, Vec<u8>)>;
+
+async fn rows(store: &Store) -> Rows {
+    store.kv_range(NAMESPACE, ORDER, &[], None, 100_000).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_whose_content_was_not_taken_before_a_crash_is_taken_from_its_own_rows() {
+    let mut network = registered(2).await;
+    confirmed(&network.members[0], message(&[0, 1], "t", 0)).await;
+    network.members[0].stop().await;
+    // Nobody is asked for what this member has itself.
+    network.members[0].options.delivery.repair = Duration::from_secs(3_600);
+    network.members[0].start().await;
+    network.ledger.hold();
+    let before = rows(&network.members[0].store).await;
+    let pins = network.ledger.pins().len();
+    let id = sent(&network.members[0], message(&[0, 1], "t", 1)).await;
+    let ledger = Arc::clone(&network.ledger);
+    network.members[0]
+        .until("the pin is sent", move |_| {
+            let sent = ledger.pins().len() > pins;
+            async move { sent }
+        })
+        .await;
+    network.members[0]
+        .until("the content is taken", |store| {
+            let before = before.clone();
+            async move { rows(&store).await != before }
+        })
+        .await;
+    network.members[0].crash().await;
+    // As if the crash had come between the pin and the commit that takes the content.
+    let store = &network.members[0].store;
+    let mut changes = ChangeSet::new(NAMESPACE);
+    for (key, _) in rows(store).await {
+        changes.push(Change::DeleteKv { space: ORDER, key });
+    }
+    for (key, value) in before {
+        changes.push(Change::PutKv { space: ORDER, key, value });
+    }
+    for operation in store.read(NAMESPACE).unfinished_operations().await.unwrap() {
+        changes.push(Change::UpdateOperation(change::Operation {
+            id: operation.id,
+            status: operation::Status::Succeeded,
+            input: None,
+            output: None,
+            error: String::new(),
+            updated: operation.updated,
+            retry: None,
+        }));
+    }
+    store.submit(changes).await.unwrap();
+    network.members[0].start().await;
+    network.ledger.release();
+    for member in &network.members {
+        until_final(member, &[id]).await;
+    }
     network.stop().await;
 }
