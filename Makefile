@@ -15,6 +15,12 @@ build:
 bench: build
 	./target/release/photinus bench
 
+# Real processes under every fault, on SQLite and on PostgreSQL.
+.PHONY: torture
+torture: build
+	./target/release/photinus torture --minutes 2
+	./target/release/photinus torture --minutes 2 --postgres
+
 test: lint contracts-check
 	cargo test --workspace --locked --no-fail-fast
 

@@ -45,6 +45,8 @@ pub enum Command {
     Demo(Demo),
     /// Measure a local network that is made for it, beside the goals.
     Bench(Bench),
+    /// Break a network of real processes in every way, and check that nothing is lost and all members agree.
+    Torture(Torture),
     /// Tell why a message is where it is: what it waits for, since when, and what to do.
     Why(Why),
     /// Read about the configuration, and check a file.
@@ -223,4 +225,30 @@ pub struct Bench {
     /// PostgreSQL server in which each member gets a database, in place of SQLite.
     #[arg(long, value_name = "URL")]
     pub database: Option<String>,
+}
+
+/// Torture a network.
+#[derive(Debug, Args)]
+pub struct Torture {
+    /// Minutes of load and faults.
+    #[arg(long, default_value_t = 2.0)]
+    pub minutes: f64,
+    /// Seed of the faults. Without it: another one each time, which is printed.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Messages a second that the members are offered together.
+    #[arg(long, default_value_t = 100.0)]
+    pub rate: f64,
+    /// Give each member a database in a PostgreSQL server that is made for it, and restart that too.
+    #[arg(long, conflicts_with = "database")]
+    pub postgres: bool,
+    /// PostgreSQL server in which each member gets a database. It is not restarted.
+    #[arg(long, value_name = "URL")]
+    pub database: Option<String>,
+    /// Seconds for which the members get far more than they can take, behind the faults.
+    #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
+    pub flood: f64,
+    /// Seconds that the members may take in the end until everything is decided.
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    pub settle: u64,
 }

@@ -12,6 +12,7 @@ mod demo;
 pub mod error;
 mod network;
 pub mod output;
+mod torture;
 
 use args::{Command, Photinus};
 use clap::CommandFactory;
@@ -31,6 +32,7 @@ pub async fn run(arguments: Photinus) -> Result<(), Error> {
         Command::Deploy(args) => command::deploy::run(args, output).await,
         Command::Demo(args) => command::demo::run(args, output).await,
         Command::Bench(args) => bench::run(args, output).await,
+        Command::Torture(args) => torture::run(args, output).await,
         Command::Why(args) => command::why::run(args, output).await,
         Command::Config(args) => command::config::run(args, output),
         Command::Namespaces(args) => command::namespaces::run(args, output).await,

@@ -7,7 +7,7 @@ mod blobs;
 mod load;
 mod messages;
 mod queries;
-mod usage;
+pub(crate) mod usage;
 
 use std::{fmt, path::Path, time::Instant};
 

@@ -4,10 +4,11 @@ pub(crate) mod chain;
 pub(crate) mod client;
 mod database;
 mod layout;
-mod ports;
+pub(crate) mod ports;
 pub(crate) mod prepare;
 mod process;
 mod settings;
+mod single;
 pub(crate) mod stack;
 pub(crate) mod standalone;
 mod status;
@@ -16,13 +17,16 @@ pub(crate) mod up;
 use std::path::Path;
 
 pub(crate) use layout::Layout;
+pub(crate) use single::{
+    drop_databases, ended, kill, pause, prepare_for_torture, resume, runs, start_chain, start_member,
+};
 use stack::Stack;
 pub(crate) use status::Report;
 
 use crate::error::Error;
 
 /// Name of the chain's process.
-const CHAIN: &str = "chain";
+pub(crate) const CHAIN: &str = "chain";
 
 /// The network in a folder.
 pub(crate) fn open(dir: &Path) -> Result<(Layout, Stack), Error> {
@@ -53,11 +57,7 @@ pub(crate) fn pid_of(layout: &Layout, member: &stack::Member) -> Option<u32> {
 /// Removes a stopped network's data, its databases included. What remains is `stack.json`: the same ports, accounts and names.
 pub(crate) async fn wipe(layout: &Layout, stack: &Stack) -> Result<(), Error> {
     let _lock = layout.lock()?;
-    if let Some(server) = &stack.photinus.postgres {
-        for member in &stack.members {
-            database::drop(&server.url, &format!("{}_{}", server.prefix, member.index)).await?;
-        }
-    }
+    drop_databases(stack).await?;
     let accounts = stack::load_state(layout)?.unwrap_or_default().accounts;
     let runtime = layout.runtime();
     match std::fs::remove_dir_all(&runtime) {

@@ -46,6 +46,11 @@ impl Ports {
         self.taken.insert(port);
         Ok(port)
     }
+
+    /// Notes that a port belongs to somebody.
+    pub(crate) fn take(&mut self, port: u16) {
+        self.taken.insert(port);
+    }
 }
 
 #[cfg(test)]

@@ -111,6 +111,13 @@ pub(crate) fn failed(layout: &Layout, name: &str, what: impl Into<String>) -> Er
     Error::Process { name: name.into(), what: what.into(), log: text[from..].trim_end().to_owned(), path }
 }
 
+/// Sends a signal to the process of that name, if it runs.
+pub(super) fn send(layout: &Layout, name: &str, what: Signal) {
+    if let Some(process) = find(layout, name) {
+        signal(process.pid, what);
+    }
+}
+
 fn signal(pid: u32, signal: Signal) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
         // It may be gone by now, which is what is wanted.

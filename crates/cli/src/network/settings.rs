@@ -45,7 +45,7 @@ pub(crate) fn of_member(layout: &Layout, stack: &Stack, member: &Member, shared:
     spi["enabled"] = true.into();
     let mut monitoring = listener(member.exposed_firefly_metrics_port);
     monitoring["enabled"] = true.into();
-    json!({
+    let mut settings = json!({
         "log": {"level": "info"},
         "http": listener(member.exposed_firefly_port),
         "spi": spi,
@@ -55,12 +55,7 @@ pub(crate) fn of_member(layout: &Layout, stack: &Stack, member: &Member, shared:
         "plugins": {
             "blockchain": [blockchain(layout, member, shared)],
             "database": [database(layout, stack, member)],
-            "dataexchange": [{"name": "dataexchange0", "type": "https", "https": {
-                "directory": layout.exchange(member.index),
-                "id": member.org_name,
-                "port": member.exposed_dataexchange_port,
-                "peers": peers(member, shared.peers),
-            }}],
+            "dataexchange": [{"name": "dataexchange0", "type": "https", "https": exchange(layout, stack, member, shared)}],
             "sharedstorage": [{"name": "sharedstorage0", "type": "embedded", "embedded": {
                 "directory": layout.data(member.index).join("storage"),
             }}],
@@ -77,7 +72,11 @@ pub(crate) fn of_member(layout: &Layout, stack: &Stack, member: &Member, shared:
                 "contract": [{"location": shared.contract, "firstEvent": "0"}],
             },
         }]},
-    })
+    });
+    for (name, section) in stack.photinus.sections.iter().flatten() {
+        settings[name] = section.clone();
+    }
+    settings
 }
 
 fn blockchain(layout: &Layout, member: &Member, shared: &Shared<'_>) -> Value {
@@ -103,6 +102,20 @@ fn database(layout: &Layout, stack: &Stack, member: &Member) -> Value {
             json!({"name": "database0", "type": "sqlite3", "sqlite3": {"url": file}})
         }
     }
+}
+
+fn exchange(layout: &Layout, stack: &Stack, member: &Member, shared: &Shared<'_>) -> Value {
+    let behind = stack.photinus.exchange_ports.as_ref().and_then(|ports| ports.get(member.index));
+    let mut exchange = json!({
+        "directory": layout.exchange(member.index),
+        "id": member.org_name,
+        "port": behind.unwrap_or(&member.exposed_dataexchange_port),
+        "peers": peers(member, shared.peers),
+    });
+    if let (Some(_), Some(own)) = (behind, shared.peers.get(member.index)) {
+        exchange["endpoint"] = json!(own.endpoint);
+    }
+    exchange
 }
 
 fn peers(member: &Member, all: &[Peer]) -> Value {

@@ -44,6 +44,12 @@ pub(crate) struct Own {
     /// A server in which member `i` has the database `<prefix>_<i>`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) postgres: Option<Postgres>,
+    /// Where the members' exchanges listen, when that is not where they are announced: something stands between.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) exchange_ports: Option<Vec<u16>>,
+    /// Sections that stand in every member's configuration besides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sections: Option<serde_json::Map<String, Value>>,
 }
 
 /// A database server.
@@ -56,7 +62,7 @@ pub(crate) struct Postgres {
 
 impl Own {
     pub(crate) fn new(chain_url: Option<String>, postgres: Option<Postgres>) -> Self {
-        Self { version: VERSION, chain_url, postgres }
+        Self { version: VERSION, chain_url, postgres, exchange_ports: None, sections: None }
     }
 }
 

@@ -13,7 +13,7 @@ use super::{
     ports,
     prepare::{self, EXTRA_ACCOUNTS, Plan},
     process,
-    stack::Stack,
+    stack::{Member, Stack},
 };
 use crate::{error::Error, output::Output};
 
@@ -22,10 +22,14 @@ pub(crate) const READY: Duration = Duration::from_secs(60);
 
 /// Makes the network of the plan if it is not there, starts what does not run, and registers who is not registered.
 pub(crate) async fn up(plan: &Plan, output: Output) -> Result<(Layout, Stack), Error> {
+    up_on(ports::Choosing::begin().await, plan, output).await
+}
+
+/// As [`up`], for who has begun to choose ports already.
+pub(crate) async fn up_on(choosing: ports::Choosing, plan: &Plan, output: Output) -> Result<(Layout, Stack), Error> {
     let http = reqwest::Client::new();
     let layout = Layout::of(&plan.dir)?;
     let _lock = layout.lock()?;
-    let choosing = ports::Choosing::begin().await;
     let stack = prepare::network(&layout, plan, &http).await?;
     let deadline = Instant::now() + READY;
     let node = Node::new(http.clone(), prepare::chain_url(&stack));
@@ -44,7 +48,7 @@ pub(crate) async fn up(plan: &Plan, output: Output) -> Result<(Layout, Stack), E
     Ok((layout, stack))
 }
 
-fn spawn_chain(layout: &Layout, stack: &Stack) -> Result<Child, Error> {
+pub(super) fn spawn_chain(layout: &Layout, stack: &Stack) -> Result<Child, Error> {
     let port = stack.exposed_blockchain_port.to_string();
     let accounts = (stack.members.len() + EXTRA_ACCOUNTS).to_string();
     let data = layout.chain_data();
@@ -53,16 +57,18 @@ fn spawn_chain(layout: &Layout, stack: &Stack) -> Result<Child, Error> {
     process::spawn(layout, CHAIN, &arguments)
 }
 
+pub(super) fn spawn_member(layout: &Layout, member: &Member) -> Result<Child, Error> {
+    let config = layout.config(member.index);
+    process::spawn(layout, &member.process(), &["start", "--file", &config.to_string_lossy()])
+}
+
 async fn start_members(layout: &Layout, stack: &Stack, http: &reqwest::Client, deadline: Instant) -> Result<(), Error> {
     let mut children = Vec::with_capacity(stack.members.len());
     for member in &stack.members {
         let name = member.process();
         let child = match process::find(layout, &name) {
             Some(_) => None,
-            None => {
-                let config = layout.config(member.index);
-                Some(process::spawn(layout, &name, &["start", "--file", &config.to_string_lossy()])?)
-            }
+            None => Some(spawn_member(layout, member)?),
         };
         children.push((name, child, Client::new(http.clone(), member)));
     }
@@ -74,7 +80,7 @@ async fn start_members(layout: &Layout, stack: &Stack, http: &reqwest::Client, d
 }
 
 /// Waits for a process to be ready, or to end.
-async fn answered(
+pub(super) async fn answered(
     layout: &Layout,
     name: &str,
     child: Option<&mut Child>,

@@ -1,8 +1,10 @@
-//! Members are killed at any moment under load, and started again. Nothing accepted is lost, nothing is confirmed twice, and
-//! every member has the same order.
+//! Members are killed at any moment under load, and started again, on a chain of ours and on another. Nothing accepted is lost,
+//! nothing is confirmed twice, and every member has the same order. On our own chain the command `photinus torture` does it, with all
+//! its other faults.
 
 use std::{
     collections::HashSet,
+    process::{Command, Stdio},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -23,22 +25,33 @@ const SENDERS: usize = 3;
 const TOPICS: [&str; 3] = ["torture-a", "torture-b", "torture-c"];
 const LONG: Duration = Duration::from_secs(120);
 
-#[tokio::test(flavor = "multi_thread")]
-async fn on_sqlite_and_the_embedded_chain() {
-    torture(Members::up(MEMBERS, &[])).await;
+#[test]
+fn on_sqlite_with_every_fault() {
+    suffers(&[]);
+}
+
+#[test]
+fn on_postgresql_with_every_fault() {
+    suffers(&["--postgres"]);
+}
+
+/// The command that users have, for a minute.
+fn suffers(more: &[&str]) {
+    let run = Command::new(env!("CARGO_BIN_EXE_photinus"))
+        .args(["torture", "--minutes", "1", "--flood", "3"])
+        .args(more)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let (report, talk) = (String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+    assert!(run.status.success(), "{report}\n{talk}");
+    assert!(report.contains("nothing is lost, and all members agree"), "{report}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_sqlite_and_anvil() {
     let anvil = Anvil::start();
     torture(Members::up(MEMBERS, &["--chain", &anvil.url])).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn on_postgresql_and_the_embedded_chain() {
-    let server = Server::start(Flush::System).unwrap();
-    let url = server.database().await.unwrap();
-    torture(Members::up(MEMBERS, &["--database", &url])).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
