@@ -15,6 +15,9 @@
 pub mod change;
 mod error;
 mod feed;
+pub mod fill;
+#[cfg(test)]
+mod found;
 mod lane;
 mod migrate;
 pub mod options;

@@ -23,6 +23,7 @@ pub(crate) static SQLITE: &[Migration] = &[
     Migration { version: 1, sql: include_str!("../migrations/sqlite/0001_first.sql") },
     Migration { version: 2, sql: include_str!("../migrations/sqlite/0002_times_and_paths.sql") },
     Migration { version: 3, sql: include_str!("../migrations/sqlite/0003_filters_in_order.sql") },
+    Migration { version: 4, sql: include_str!("../migrations/sqlite/0004_filters.sql") },
 ];
 
 /// The steps of PostgreSQL.
@@ -30,6 +31,7 @@ pub(crate) static POSTGRES: &[Migration] = &[
     Migration { version: 1, sql: include_str!("../migrations/postgres/0001_first.sql") },
     Migration { version: 2, sql: include_str!("../migrations/postgres/0002_times_and_paths.sql") },
     Migration { version: 3, sql: include_str!("../migrations/postgres/0003_filters_in_order.sql") },
+    Migration { version: 4, sql: include_str!("../migrations/postgres/0004_filters.sql") },
 ];
 
 /// The table of what was applied, the same on both databases.

@@ -23,6 +23,23 @@ pub(crate) struct Column {
     pub(crate) kind: Kind,
     /// What queries see in place of null, as SQL.
     pub(crate) unset: Option<&'static str>,
+    /// The value that nearly all rows have. The index of the column leaves these rows out.
+    pub(crate) common: Option<&'static str>,
+    /// Whether the index of the column leaves out texts of more than [`INDEXED`] characters.
+    pub(crate) long: bool,
+}
+
+/// Characters of a text up to which it is in an index: a server cannot index any length.
+pub(crate) const INDEXED: usize = 256;
+
+impl Column {
+    const fn mostly(self, common: &'static str) -> Self {
+        Self { common: Some(common), ..self }
+    }
+
+    const fn long(self) -> Self {
+        Self { long: true, ..self }
+    }
 }
 
 /// A table.
@@ -47,7 +64,7 @@ impl Table {
 }
 
 const fn column(name: &'static str, kind: Kind) -> Column {
-    Column { name, kind, unset: None }
+    Column { name, kind, unset: None, common: None, long: false }
 }
 
 const fn int(name: &'static str) -> Column {
@@ -72,7 +89,7 @@ const fn boolean(name: &'static str) -> Column {
 
 /// Null in the table, empty in queries: the record tells "absent" from "empty", queries do not.
 const fn shown_empty(name: &'static str) -> Column {
-    Column { name, kind: Kind::Text, unset: Some("''") }
+    Column { unset: Some("''"), ..text(name) }
 }
 
 const NS: Column = int("ns");
@@ -94,9 +111,9 @@ tables! {
     /// Here `ns` and `seq` are the same. Times and network name are null until the record is written.
     NAMESPACES = "namespaces" (None) [text("name"), text("networkname"), text("description"), int("created")];
     MESSAGES = "messages" (Some(&collection::MESSAGES)) [
-        uuid("id"), uuid("cid"), text("type"), text("txtype"), text("author"), text("key"), int("created"),
-        text("namespace"), hash("group"), text("topics"), text("tag"), hash("datahash"), shown_empty("txparent_type"),
-        uuid("txparent_id"), hash("hash"), uuid("batch"), uuid("txid"), shown_empty("state"), int("confirmed"),
+        uuid("id"), uuid("cid"), text("type").long(), text("txtype"), text("author").long(), text("key").long(), int("created"),
+        text("namespace"), hash("group"), text("topics").long(), text("tag").long(), hash("datahash"), shown_empty("txparent_type"),
+        uuid("txparent_id"), hash("hash"), uuid("batch"), uuid("txid"), shown_empty("state").mostly("confirmed"), int("confirmed"),
         text("rejectreason"), column("data", Kind::Bytes), text("pins"), text("idempotencykey"),
     ];
     /// Which messages refer to a data element; `seq` is that of the message.
@@ -104,26 +121,26 @@ tables! {
     DATA = "data" (Some(&collection::DATA)) [
         uuid("id"), text("validator"), hash("hash"), int("created"), shown_empty("datatype_name"),
         shown_empty("datatype_version"), text("value"), text("public"), hash("blob_hash"),
-        Column { name: "blob_size", kind: Kind::Int, unset: Some("0") }, text("blob_name"), text("blob_path"),
+        Column { unset: Some("0"), ..int("blob_size") }, text("blob_name"), text("blob_path"),
         text("blob_public"),
     ];
     BLOBS = "blobs" (None) [
         hash("hash"), text("payloadref"), int("created"), text("peer"), int("size"), uuid("data"),
     ];
     BATCHES = "batches" (Some(&collection::BATCHES)) [
-        uuid("id"), text("type"), uuid("node"), hash("group"), int("created"), text("author"), text("key"),
+        uuid("id"), text("type"), uuid("node"), hash("group"), int("created"), text("author").long(), text("key"),
         hash("hash"), text("manifest"), text("tx_type"), uuid("tx_id"), int("confirmed"),
     ];
     TRANSACTIONS = "transactions" (Some(&collection::TRANSACTIONS)) [
-        uuid("id"), text("type"), int("created"), text("idempotencykey"), text("blockchainids"),
+        uuid("id"), text("type").mostly("batch_pin"), int("created"), text("idempotencykey"), text("blockchainids").long(),
     ];
     OPERATIONS = "operations" (Some(&collection::OPERATIONS)) [
-        uuid("id"), uuid("tx"), text("type"), text("status"), text("plugin"), text("input"), text("output"),
+        uuid("id"), uuid("tx"), text("type"), text("status").mostly("Succeeded"), text("plugin"), text("input"), text("output"),
         text("error"), int("created"), int("updated"), uuid("retry"),
     ];
     BLOCKCHAIN_EVENTS = "blockchain_events" (Some(&collection::BLOCKCHAIN_EVENTS)) [
         uuid("id"), text("source"), text("name"), uuid("listener"), text("protocolid"), text("output"), text("info"),
-        int("timestamp"), text("tx_type"), uuid("tx_id"), text("tx_blockchainid"),
+        int("timestamp"), text("tx_type"), uuid("tx_id"), text("tx_blockchainid").long(),
     ];
     PINS = "pins" (Some(&collection::PINS)) [
         boolean("masked"), hash("hash"), uuid("batch"), hash("batchhash"), int("index"), boolean("dispatched"),
@@ -152,7 +169,7 @@ tables! {
     ];
     OFFSETS = "offsets" (None) [text("kind"), text("name"), int("current")];
     EVENTS = "events" (Some(&collection::EVENTS)) [
-        uuid("id"), text("type"), uuid("reference"), uuid("correlator"), uuid("tx"), text("topic"), int("created"),
+        uuid("id"), text("type").mostly("message_confirmed"), uuid("reference"), uuid("correlator"), uuid("tx"), text("topic").long(), int("created"),
     ];
 }
 

@@ -1,55 +1,19 @@
 //! A typed query expression as SQL.
 
+use std::fmt::Write as _;
+
 use photinus_model::{Hash, Uuid};
-use photinus_query::{Condition, Field, Filter, Operator, Query, Sort, Value as Wanted, collection::Order};
+use photinus_query::{Condition, Field, Filter, Operator, Value as Wanted};
 
 use super::sql::{Dialect, Sql};
 use crate::{
     error::Error,
-    schema::{Column, Kind, Table},
+    schema::{Column, INDEXED, Kind, Table},
     value::Value,
 };
 
-/// Adds `WHERE`, for the rows of a namespace that pass a filter.
-pub(super) fn push_where(sql: &mut Sql, table: &'static Table, ns: i64, filter: &Filter) -> Result<(), Error> {
-    sql.push(" WHERE ns = ").bind(ns);
-    if *filter != Filter::everything() {
-        sql.push(" AND ");
-        push_filter(sql, table, filter)?;
-    }
-    Ok(())
-}
-
-/// Adds the order and the bounds of a page.
-pub(super) fn push_page(sql: &mut Sql, table: &'static Table, query: &Query) -> Result<(), Error> {
-    sql.push(" ORDER BY ");
-    for sort in &query.sort {
-        push_sort(sql, table, *sort)?;
-    }
-    let order = table.collection.map(|collection| collection.order);
-    if query.sort.is_empty() && order == Some(Order::UnconfirmedFirst) {
-        // The same expressions as in the index.
-        sql.push("coalesce(confirmed, 9223372036854775807) DESC, coalesce(created, 0) DESC, ");
-    }
-    sql.push("seq DESC");
-    let bound = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    match (query.limit, sql.dialect()) {
-        (Some(limit), _) => {
-            sql.push(" LIMIT ").bind(bound(limit));
-        }
-        // SQLite knows no OFFSET without LIMIT.
-        (None, Dialect::Sqlite) if query.skip > 0 => {
-            sql.push(" LIMIT -1");
-        }
-        (None, _) => {}
-    }
-    if query.skip > 0 {
-        sql.push(" OFFSET ").bind(bound(query.skip));
-    }
-    Ok(())
-}
-
-fn column(table: &'static Table, field: &'static Field) -> Result<&'static Column, Error> {
+/// The column of a field.
+pub(super) fn column(table: &'static Table, field: &'static Field) -> Result<&'static Column, Error> {
     let collection = table.collection.map_or(table.name, |collection| collection.name);
     let known = table.collection.and_then(|collection| collection.field(field.name));
     let name = if field.name == "sequence" { "seq".to_owned() } else { field.name.replace('.', "_") };
@@ -59,26 +23,15 @@ fn column(table: &'static Table, field: &'static Field) -> Result<&'static Colum
 }
 
 /// A column as queries see it.
-fn shown(column: &Column) -> String {
+pub(super) fn shown(column: &Column) -> String {
     match column.unset {
         Some(unset) => format!("coalesce(\"{}\", {unset})", column.name),
         None => format!("\"{}\"", column.name),
     }
 }
 
-/// Null is above everything, as PostgreSQL has it.
-fn push_sort(sql: &mut Sql, table: &'static Table, sort: Sort) -> Result<(), Error> {
-    sql.push(&shown(column(table, sort.field)?));
-    sql.push(match (sql.dialect(), sort.descending) {
-        (Dialect::Sqlite, false) => " ASC NULLS LAST, ",
-        (Dialect::Sqlite, true) => " DESC NULLS FIRST, ",
-        (Dialect::Postgres, false) => " ASC, ",
-        (Dialect::Postgres, true) => " DESC, ",
-    });
-    Ok(())
-}
-
-fn push_filter(sql: &mut Sql, table: &'static Table, filter: &Filter) -> Result<(), Error> {
+/// Adds the condition that a filter is.
+pub(super) fn push_filter(sql: &mut Sql, table: &'static Table, filter: &Filter) -> Result<(), Error> {
     let (filters, joint, empty) = match filter {
         Filter::Is(condition) => return push_condition(sql, table, condition),
         Filter::All(filters) => (filters, " AND ", "1 = 1"),
@@ -112,6 +65,10 @@ fn push_condition(sql: &mut Sql, table: &'static Table, condition: &Condition) -
         }
         Wanted::Integer(number) => compare(sql, &shown, condition.operator, Value::Int(*number)),
         Wanted::Time(time) => compare(sql, &shown, condition.operator, Value::from(*time)),
+        // Said in the words of the indexes.
+        Wanted::Bool(false) if condition.operator == Operator::Equal => {
+            sql.push("NOT ").push(&shown);
+        }
         Wanted::Bool(value) => compare(sql, &shown, condition.operator, Value::Bool(*value)),
         Wanted::Text(text) => push_text(sql, column, condition, text),
     }
@@ -119,7 +76,8 @@ fn push_condition(sql: &mut Sql, table: &'static Table, condition: &Condition) -
     Ok(())
 }
 
-fn compare(sql: &mut Sql, left: &str, operator: Operator, right: Value) {
+/// Adds a comparison with a parameter.
+pub(super) fn compare(sql: &mut Sql, left: &str, operator: Operator, right: Value) {
     let sign = match operator {
         Operator::Greater => " > ",
         Operator::GreaterOrEqual => " >= ",
@@ -141,10 +99,7 @@ fn push_text(sql: &mut Sql, column: &Column, condition: &Condition, text: &str) 
         && let Some(exact) = exact(kind, text)
     {
         if kind == Kind::Text && !text.is_empty() && !condition.not {
-            // Said in the words of the indexes, which leave out rows with nothing in the column.
-            let name = format!("\"{}\"", column.name);
-            compare(sql, &name, Operator::Equal, exact);
-            sql.push(" AND ").push(&name).push(" <> ''");
+            push_indexed(sql, column, exact);
         } else {
             compare(sql, &shown(column), Operator::Equal, exact);
         }
@@ -175,6 +130,25 @@ fn push_text(sql: &mut Sql, column: &Column, condition: &Condition, text: &str) 
     sql.push(head).push(&left).push(middle).bind(text).push(tail);
     if tail.ends_with("= ") {
         sql.bind(text);
+    }
+}
+
+/// Adds that a column has a text, in the words of the indexes, which leave out rows with nothing in the column, with what nearly all
+/// rows have in it, or with a long text.
+fn push_indexed(sql: &mut Sql, column: &Column, exact: Value) {
+    let name = format!("\"{}\"", column.name);
+    let (common, long) = match &exact {
+        Value::Text(text) => (column.common.filter(|common| common != text), text.chars().count() > INDEXED),
+        _ => (None, false),
+    };
+    compare(sql, &name, Operator::Equal, exact);
+    sql.push(" AND ").push(&name).push(" <> ''");
+    if let Some(common) = common {
+        sql.push(" AND ").push(&name).push(" <> '").push(common).push("'");
+    }
+    if column.long && !long {
+        // Writing to a string cannot fail.
+        let _written = write!(sql.text, " AND length({name}) <= {INDEXED}");
     }
 }
 

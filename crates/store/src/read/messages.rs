@@ -189,9 +189,8 @@ impl Read<'_> {
 
     async fn sent(&self, among: impl FnOnce(&mut Sql)) -> Result<Vec<batch::Record>, Error> {
         let (Some(mut sql), Some(ns)) = (self.of::<batch::Record>(), self.ns()) else { return Ok(Vec::new()) };
-        // The time of messages that are not decided counts as the highest in their order.
         sql.push(" AND id IN (SELECT m.batch FROM messages m WHERE m.ns = ").bind(ns);
-        sql.push(" AND coalesce(m.confirmed, 9223372036854775807) = 9223372036854775807 AND m.state = 'sent')");
+        sql.push(" AND m.confirmed IS NULL AND m.state = 'sent')");
         among(&mut sql);
         sql.push(" ORDER BY seq");
         self.records(self.readers.select(sql, Cost::Open).await?)

@@ -3,11 +3,12 @@
 mod charts;
 mod filter;
 mod messages;
+mod page;
 mod records;
 mod sql;
 
-use photinus_model::{Hash, Time, namespace::Namespace};
-use photinus_query::{Filter, Operator, Query, Value as Wanted};
+use photinus_model::{Time, namespace::Namespace};
+use photinus_query::{Filter, Query};
 
 pub use charts::{Chart, Counted};
 pub(crate) use sql::{Cost, Dialect, Sql};
@@ -68,20 +69,6 @@ impl Readers {
     }
 }
 
-/// Whether the rows that pass are found by an index that has them in the order of their collection.
-fn is_in_order(table: &'static Table, filter: &Filter) -> bool {
-    let Filter::All(filters) = filter else { return false };
-    let [Filter::Is(condition)] = filters.as_slice() else { return false };
-    let plain = condition.operator == Operator::Equal && !condition.not && !condition.ignore_case;
-    let Wanted::Text(text) = &condition.value else { return false };
-    let indexed = match condition.field.name {
-        "tag" => !text.is_empty(),
-        "group" => Hash::parse_strict(text).is_ok_and(|hash| hash.to_string() == *text),
-        _ => false,
-    };
-    plain && indexed && std::ptr::eq(table, &schema::MESSAGES)
-}
-
 /// A page of records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T> {
@@ -122,7 +109,7 @@ impl<'a> Read<'a> {
     pub async fn find<T: Stored>(&self, query: &Query) -> Result<Page<T>, Error> {
         let first_rows =
             query.sort.is_empty() && query.skip == 0 && query.limit.is_some_and(|limit| limit <= SMALL_PAGE);
-        let small = first_rows && (query.filter == Filter::everything() || is_in_order(T::TABLE, &query.filter));
+        let small = first_rows && query.filter == Filter::everything();
         self.find_among(query, if small { Cost::Small } else { Cost::Open }, |_, _| ()).await
     }
 
@@ -135,25 +122,39 @@ impl<'a> Read<'a> {
     ) -> Result<Page<T>, Error> {
         let total = |count: Option<i64>| count.map(|count| count.try_into().unwrap_or_default());
         let Some(ns) = self.ns() else { return Ok(Page { items: Vec::new(), total: total(query.count.then_some(0)) }) };
-        let matching = |sql: &mut Sql| -> Result<(), Error> {
-            filter::push_where(sql, T::TABLE, ns, &query.filter)?;
-            condition(sql, ns);
-            Ok(())
-        };
-        let mut page = self.select_all(T::TABLE);
-        matching(&mut page)?;
-        filter::push_page(&mut page, T::TABLE, query)?;
-        let rows = self.readers.select(page, cost).await?;
+        let wants = page::Wants { table: T::TABLE, ns, query, condition };
+        let rows = self.readers.select(wants.page(self.readers.dialect())?, cost).await?;
         let count = if query.count {
-            let mut count = self.sql(format!("SELECT count(*) FROM \"{}\"", T::TABLE.name));
-            matching(&mut count)?;
-            let rows = self.readers.select(count, Cost::Open).await?;
+            let rows = self.readers.select(wants.count(self.readers.dialect())?, Cost::Open).await?;
             let row = rows.into_iter().next().unwrap_or_default();
             Some(Cursor::new(T::TABLE, row).int()?)
         } else {
             None
         };
         Ok(Page { items: self.records(rows)?, total: total(count) })
+    }
+
+    /// The steps in which the database finds the page of a query, or its count if that is asked for, in the database's words.
+    ///
+    /// # Errors
+    /// [`Error::Field`] when the query is for another collection.
+    #[cfg(feature = "testing")]
+    pub async fn explain<T: Stored>(&self, query: &Query) -> Result<Vec<String>, Error> {
+        let Some(ns) = self.ns() else { return Ok(Vec::new()) };
+        let dialect = self.readers.dialect();
+        let wants = page::Wants { table: T::TABLE, ns, query, condition: |_: &mut Sql, _| () };
+        let mut sql = if query.count { wants.count(dialect)? } else { wants.page(dialect)? };
+        let (words, column) = match dialect {
+            Dialect::Sqlite => ("EXPLAIN QUERY PLAN ", 3),
+            Dialect::Postgres => ("EXPLAIN (COSTS OFF) ", 0),
+        };
+        sql.text.insert_str(0, words);
+        let rows = self.readers.select(sql, Cost::Open).await?;
+        let step = |row: Row| match row.into_iter().nth(column) {
+            Some(Value::Text(step)) => step,
+            other => format!("{other:?}"),
+        };
+        Ok(rows.into_iter().map(step).collect())
     }
 
     fn sql(&self, text: impl Into<String>) -> Sql {

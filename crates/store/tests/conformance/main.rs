@@ -10,5 +10,6 @@ mod encryption;
 mod feed;
 mod filters;
 mod opening;
+mod plans;
 mod reads;
 mod records;
