@@ -11,9 +11,9 @@ demo:
 build:
 	cargo build --release --locked -p photinus-cli --bin photinus
 
-# The figures of a local network of the release build, beside the goals.
+# The figures of a local network of the release build, beside the goals, also as target/bench.json. Takes about a quarter of an hour.
 bench: build
-	./target/release/photinus bench
+	./target/release/photinus bench --json target/bench.json
 
 # Real processes under every fault, on SQLite and on PostgreSQL.
 .PHONY: torture

@@ -4,6 +4,7 @@ use std::{net::IpAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
+pub use crate::bench::Work;
 use crate::output::Format;
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 not running, 4 members disagree.\n\
@@ -43,7 +44,7 @@ pub enum Command {
     Deploy(Deploy),
     /// Play a bill of lading between three members.
     Demo(Demo),
-    /// Measure a local network that is made for it, beside the goals.
+    /// Measure a local network that is made for it beside the goals, or any node.
     Bench(Bench),
     /// Break a network of real processes in every way, and check that nothing is lost and all members agree.
     Torture(Torture),
@@ -216,15 +217,50 @@ pub struct Spi {
     pub url: String,
 }
 
-/// Measure a local network.
+/// Measure.
 #[derive(Debug, Args)]
 pub struct Bench {
+    /// Measure this node in place of a network that is made for it. It may be any node with FireFly's API.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["database", "growth", "stored"])]
+    pub url: Option<String>,
+    /// The node of another member, whom the measured node sends private messages to.
+    #[arg(long, value_name = "URL", requires = "url")]
+    pub peer: Option<String>,
+    /// Process of the measured node, whose processor time and memory count. May be given more than once.
+    #[arg(long, value_name = "PID", requires = "url")]
+    pub pid: Vec<u32>,
+    /// Kinds of load, with commas between. Without it: the table of goals, or of a node every kind in turn.
+    #[arg(long, value_enum, value_delimiter = ',', conflicts_with = "growth")]
+    pub work: Vec<Work>,
+    /// Clients, each of which sends its next request when the last one was answered.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub clients: u16,
+    /// Requests per second, sent whatever becomes of those before, in place of clients. Times then count from when a request was due.
+    #[arg(long, value_name = "PER SECOND", conflicts_with = "clients", value_parser = rate)]
+    pub rate: Option<f64>,
     /// Seconds of load for each figure.
     #[arg(long, default_value_t = 8.0)]
     pub seconds: f64,
-    /// PostgreSQL server in which each member gets a database, in place of SQLite.
+    /// PostgreSQL server in which each member gets a database, in place of SQLite; `postgres` starts one for the measurement.
     #[arg(long, value_name = "URL")]
     pub database: Option<String>,
+    /// Measure how cost grows: with messages stored, topics, members, and messages per batch.
+    #[arg(long)]
+    pub growth: bool,
+    /// Messages in the large store.
+    #[arg(long, value_name = "MESSAGES", default_value_t = 1_000_000)]
+    pub stored: u64,
+    /// Write the figures to this file too, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+/// A number of requests per second.
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if rate > 0.0 && rate <= 1_000_000.0 => Ok(rate),
+        _ => Err("a number above 0, at most a million".to_owned()),
+    }
 }
 
 /// Torture a network.

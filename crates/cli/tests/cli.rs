@@ -68,6 +68,7 @@ fn help_of_every_command() {
         &["namespaces", "--help"],
         &["namespaces", "reload", "--help"],
         &["demo", "--help"],
+        &["bench", "--help"],
         &["version", "--help"],
         &["completions", "--help"],
     ] {

@@ -9,6 +9,7 @@ pub mod config;
 mod error;
 mod keeper;
 pub mod logging;
+pub mod measure;
 mod namespace;
 mod node;
 mod parts;

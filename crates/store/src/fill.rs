@@ -44,8 +44,8 @@ pub struct Shape {
     pub topics: u64,
     /// Messages of a batch.
     pub batch: u64,
-    /// When the first message was made; the others follow, a millisecond apart.
-    pub began: Time,
+    /// When the first message was made, in nanoseconds since 1970; the others follow, a millisecond apart.
+    pub began: i64,
 }
 
 /// Writes the messages. Returns when they are durable.
@@ -139,7 +139,7 @@ impl Batch<'_> {
 
     fn made(&self, number: u64) -> Time {
         let after = i64::try_from(number).unwrap_or(i64::MAX).saturating_mul(APART);
-        Time::from_unix_nanos(self.shape.began.as_unix_nanos().saturating_add(after))
+        Time::from_unix_nanos(self.shape.began.saturating_add(after))
     }
 
     /// When the last of the messages was made: that they were decided then is near enough.

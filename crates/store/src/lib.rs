@@ -26,6 +26,7 @@ mod postgres;
 mod read;
 mod rows;
 mod schema;
+pub mod server;
 mod sqlite;
 mod store;
 #[cfg(feature = "testing")]

@@ -5,9 +5,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures::stream;
 use reqwest::multipart::{Form, Part};
-use serde_json::{Value, json};
+use serde_json::json as object;
 
-use super::{Report, Target, answered, refused, usage};
+use super::{
+    report::{Bars, Report, Row},
+    target::{Target, answered, json, refused},
+    usage,
+};
 use crate::{error::Error, output::Output};
 
 const MIB: usize = 1 << 20;
@@ -23,15 +27,15 @@ const GLANCE: Duration = Duration::from_millis(20);
 const PACE: Duration = Duration::from_millis(5);
 
 /// Sends a file of 100 MiB for its speed and one of 1 GiB for the memory.
-pub(super) async fn measure(target: &Target<'_>, output: Output, report: &mut Report) -> Result<(), Error> {
+pub(super) async fn measure(target: &Target, output: Output, report: &mut Report) -> Result<(), Error> {
     output.say(format_args!("a private file of {FAST} MiB"));
     let sent = transfer(target, FAST).await?;
     let rate = FAST as f64 / sent.upload.as_secs_f64();
-    report.add("100 MiB private blob: upload", format!("{rate:.0} MiB/s"), "400 MiB/s", "800 MiB/s");
-    let arrival = format!("{:.2} s", sent.delivery.as_secs_f64());
-    report.add("100 MiB private blob: at the other member", arrival, "0.5 s", "0.25 s");
+    report.add(Row::new("100 MiB private blob: upload", rate, "MiB/s").bars(Bars::least(400.0, 800.0)));
+    let arrival = sent.delivery.as_secs_f64();
+    report.add(Row::new("100 MiB private blob: at the other member", arrival, "s").bars(Bars::most(0.5, 0.25)));
     output.say(format_args!("a private file of {LARGE} MiB"));
-    let before: Vec<f64> = target.members.iter().map(|member| memory(*member)).collect();
+    let before: Vec<f64> = target.nodes.iter().map(|member| memory(*member)).collect();
     let mut growth = 0.0_f64;
     let transfer = transfer(target, LARGE);
     tokio::pin!(transfer);
@@ -39,12 +43,13 @@ pub(super) async fn measure(target: &Target<'_>, output: Output, report: &mut Re
         tokio::select! {
             sent = &mut transfer => break sent.map(drop)?,
             () = tokio::time::sleep(GLANCE) => {
-                let now = target.members.iter().map(|member| memory(*member));
+                let now = target.nodes.iter().map(|member| memory(*member));
                 growth = now.zip(&before).map(|(now, before)| now - before).fold(growth, f64::max);
             }
         }
     }
-    report.add("memory growth of a member while a 1 GiB blob passes", format!("{growth:.0} MiB"), "32 MiB", "16 MiB");
+    let work = "memory growth of a member while a 1 GiB blob passes";
+    report.add(Row::new(work, growth, "MiB").bars(Bars::most(32.0, 16.0)));
     Ok(())
 }
 
@@ -58,25 +63,26 @@ struct Sent {
     delivery: Duration,
 }
 
-async fn transfer(target: &Target<'_>, mebibytes: usize) -> Result<Sent, Error> {
+async fn transfer(target: &Target, mebibytes: usize) -> Result<Sent, Error> {
+    let peer = target.peer.as_ref().ok_or_else(|| refused(&"nobody to send to"))?;
     let chunk = Bytes::from(pattern());
     let content = stream::iter((0..mebibytes).map(move |_| Ok::<_, std::io::Error>(chunk.clone())));
     let part = Part::stream_with_length(reqwest::Body::wrap_stream(content), (mebibytes * MIB) as u64);
     let form = Form::new().part("file", part.file_name("bench.bin"));
     let began = Instant::now();
-    let url = format!("{}/api/v1/data", target.first.url());
+    let url = target.first.route("data");
     let data = json(answered(target.http.post(url).multipart(form).send().await).await?)?;
     let upload = began.elapsed();
     let began = Instant::now();
-    let message = json!({
+    let message = object!({
         "header": {"topics": ["bench-blobs"]},
-        "group": {"members": [{"identity": target.second.org_name}]},
+        "group": {"members": [{"identity": peer.identity}]},
         "data": [{"id": data["id"]}],
     });
-    let url = format!("{}/api/v1/messages/private", target.first.url());
+    let url = target.first.route("messages/private");
     let message = json(answered(target.http.post(url).json(&message).send().await).await?)?;
     let id = message["header"]["id"].as_str().unwrap_or_default().to_owned();
-    let url = format!("{}/api/v1/messages/{id}", target.second.url());
+    let url = peer.route(&format!("messages/{id}"));
     while began.elapsed() < PATIENCE {
         let found = target.http.get(&url).send().await.map_err(|error| refused(&error))?;
         if found.status().is_success() {
@@ -101,8 +107,4 @@ fn pattern() -> Vec<u8> {
         bytes.extend_from_slice(&state.to_le_bytes());
     }
     bytes
-}
-
-fn json(body: Bytes) -> Result<Value, Error> {
-    serde_json::from_slice(&body).map_err(|error| refused(&error))
 }

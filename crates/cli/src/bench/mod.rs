@@ -1,151 +1,108 @@
-//! Measures a local network of two members, side by side with the goals.
+//! Measures: a local network that is made for it beside the goals, or any node of FireFly's API.
 //!
-//! The network is made for the run and thrown away after it. Load comes from this process, on the same machine; the
-//! figures of different machines, or of different hours of one, say little.
+//! Load comes from this process. With a local network it takes part of the same machine; the figures of different machines, or of
+//! different hours of one, say little. Of a node that somebody else runs only its API is used, as FireFly 1.4 has it.
 
 mod blobs;
+mod events;
+mod growth;
 mod load;
-mod messages;
-mod queries;
+mod local;
+mod report;
+mod table;
+mod target;
 pub(crate) mod usage;
+mod work;
 
-use std::{fmt, path::Path, time::Instant};
+use std::path::Path;
 
-use bytes::Bytes;
-use serde::Serialize;
+use load::Loop;
+use local::{Database, Ground, Local};
+use report::{Report, Row};
+use target::Target;
+use work::Load;
+pub use work::Work;
 
-use crate::{
-    args::Bench,
-    error::Error,
-    network::{
-        self, Layout,
-        prepare::{self, Plan},
-        stack::{Member, Stack},
-        up,
-    },
-    output::Output,
-};
+use crate::{args::Bench, error::Error, output::Output};
 
-/// One figure and what it should be.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Row {
-    work: String,
-    measured: String,
-    first_bar: &'static str,
-    goal: &'static str,
-}
+/// Loads of a node when none is named.
+const USUAL: [Work; 7] =
+    [Work::Broadcast, Work::Private, Work::Unpinned, Work::Blobs, Work::List, Work::Events, Work::Mixed];
 
-/// What a run measured.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct Report {
-    machine: String,
-    rows: Vec<Row>,
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", self.machine)?;
-        writeln!(f, "{:<72} {:>26}  {:>9}  {:>9}", "work", "measured", "first bar", "goal")?;
-        for row in &self.rows {
-            writeln!(f, "{:<72} {:>26}  {:>9}  {:>9}", row.work, row.measured, row.first_bar, row.goal)?;
-        }
-        Ok(())
-    }
-}
-
-/// Measures everything that exists.
+/// Measures, prints, and writes the file.
 pub(crate) async fn run(args: Bench, output: Output) -> Result<(), Error> {
-    let folder = tempfile::tempdir().map_err(Error::file("create", Path::new("a temporary folder")))?;
-    let plan = |name: &str, members| Plan {
-        dir: folder.path().join(name),
-        members: Some(prepare::numbered(members)),
-        chain: None,
-        database: args.database.clone(),
+    let report = match &args.url {
+        Some(url) => remote(&args, url, output).await?,
+        None => local(&args, output).await?,
     };
-    let mut report = Report { machine: machine(), rows: Vec::new() };
-    let began = Instant::now();
-    let (layout, stack) = up::up(&plan("three", 3), output).await?;
-    let lasted = began.elapsed().as_secs_f64();
-    report.add("3 members up and registered, warm binary", format!("{lasted:.2} s"), "3 s", "1 s");
-    end(&args, &layout, &stack).await?;
-    let (layout, stack) = up::up(&plan("two", 2), output).await?;
-    let measured = measure(&args, &layout, &stack, output, &mut report).await;
-    end(&args, &layout, &stack).await?;
-    measured?;
+    if let Some(path) = &args.json {
+        report.write(path)?;
+    }
     output.data(&report);
     Ok(())
 }
 
-/// Stops a network, and removes its databases from the server.
-async fn end(args: &Bench, layout: &Layout, stack: &Stack) -> Result<(), Error> {
-    network::down(layout, stack).await?;
-    if args.database.is_some() {
-        network::wipe(layout, stack).await?;
+/// A node that somebody else runs.
+async fn remote(args: &Bench, url: &str, output: Output) -> Result<Report, Error> {
+    let target = Target::of(url, args.peer.as_deref(), &args.pid, &[]).await?;
+    let mut report = Report::new(url, args.seconds);
+    loads(args, &target, output, &mut report).await?;
+    Ok(report)
+}
+
+/// Networks made for it.
+async fn local(args: &Bench, output: Output) -> Result<Report, Error> {
+    let folder = tempfile::tempdir().map_err(Error::file("create", Path::new("a temporary folder")))?;
+    let database = Database::of(args.database.as_deref())?;
+    let ground = Ground { folder: folder.path(), database: &database, output };
+    let mut report = Report::new(format!("a local network on {}", database.name()), args.seconds);
+    if args.growth {
+        growth::measure(&ground, args.seconds, args.stored, &mut report).await?;
+    } else if args.work.is_empty() {
+        table::measure(&ground, args.seconds, args.stored, &mut report).await?;
+    } else {
+        let network = Local::up(&ground, "two", 2).await?;
+        let measured = match network.target().await {
+            Ok(target) => loads(args, &target, output, &mut report).await,
+            Err(error) => Err(error),
+        };
+        network.end().await?;
+        measured?;
+    }
+    Ok(report)
+}
+
+/// The loads that the command line names, one after the other.
+async fn loads(args: &Bench, target: &Target, output: Output, report: &mut Report) -> Result<(), Error> {
+    let how = args.rate.map_or(Loop::Closed(usize::from(args.clients)), Loop::Open);
+    let works = if args.work.is_empty() { USUAL.as_slice() } else { args.work.as_slice() };
+    for work in works {
+        if work.needs_peer() && target.peer.is_none() {
+            output.say(format_args!("{} is left out: it needs --peer", work.name()));
+            continue;
+        }
+        output.say(work.name());
+        if *work == Work::Events {
+            let (rate, count) = events::measure(&target.first).await?;
+            report.add(Row::new("events to one WebSocket", rate, "/s").note(format!("{count} events")));
+            continue;
+        }
+        let figures = Load::new(target, *work).run(how, args.seconds).await;
+        let name = match how {
+            Loop::Closed(clients) => format!("{}, {clients} in flight", work.name()),
+            Loop::Open(rate) => format!("{}, {rate} due per second", work.name()),
+        };
+        let mut note = figures.times();
+        if let (Some(cpu), false) = (figures.cpu_ms, target.nodes.is_empty()) {
+            note = format!("{note}, CPU {cpu:.3} ms");
+        }
+        if let Some(failure) = &figures.failure {
+            note = format!("{note}, {failure}");
+        }
+        report.add(Row::new(name, figures.per_second, "/s").figures(&figures).note(note));
+    }
+    if let Some(memory) = target.memory() {
+        report.add(Row::new("memory of the node after the load", memory, "MiB"));
     }
     Ok(())
-}
-
-/// Whom the load goes to, and what is watched meanwhile.
-struct Target<'a> {
-    http: reqwest::Client,
-    first: &'a Member,
-    second: &'a Member,
-    /// Processes of the members, the first one first.
-    members: Vec<u32>,
-    /// Every process whose work counts, this one included.
-    pids: Vec<u32>,
-}
-
-impl Target<'_> {
-    fn memory(&self) -> String {
-        let memory = self.members.first().and_then(|member| usage::memory(*member));
-        memory.map_or("unknown".to_owned(), |mebibytes| format!("{mebibytes:.0} MiB"))
-    }
-}
-
-async fn measure(
-    args: &Bench,
-    layout: &Layout,
-    stack: &Stack,
-    output: Output,
-    report: &mut Report,
-) -> Result<(), Error> {
-    let [first, second, ..] = stack.members.as_slice() else {
-        return Err(Error::NoNetwork(layout.dir().to_owned()));
-    };
-    let mut pids = network::pids(layout, stack);
-    pids.push(std::process::id());
-    let http = reqwest::Client::builder().pool_max_idle_per_host(2_000).build().map_err(|error| refused(&error))?;
-    let members = [first, second].into_iter().filter_map(|member| network::pid_of(layout, member)).collect();
-    let target = Target { http, first, second, members, pids };
-    report.add("memory of a member, idle", target.memory(), "60 MiB", "30 MiB");
-    messages::measure(&target, args.seconds, output, report).await;
-    report.add("memory of a member, after the load", target.memory(), "200 MiB", "120 MiB");
-    queries::measure(&target, args.seconds, output, report).await?;
-    blobs::measure(&target, output, report).await
-}
-
-impl Report {
-    fn add(&mut self, work: impl Into<String>, measured: String, first_bar: &'static str, goal: &'static str) {
-        self.rows.push(Row { work: work.into(), measured, first_bar, goal });
-    }
-}
-
-/// The body of an answer of success, or what is wrong.
-async fn answered(response: Result<reqwest::Response, reqwest::Error>) -> Result<Bytes, Error> {
-    let response = response.and_then(reqwest::Response::error_for_status).map_err(|error| refused(&error))?;
-    response.bytes().await.map_err(|error| refused(&error))
-}
-
-fn refused(error: &dyn fmt::Display) -> Error {
-    Error::Load(error.to_string())
-}
-
-/// What the figures were measured on.
-fn machine() -> String {
-    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = info.lines().find_map(|line| line.strip_prefix("model name")).and_then(|line| line.split_once(':'));
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    format!("{} cores, {}", cores, model.map_or("unknown processor", |(_, model)| model.trim()))
 }

@@ -5,11 +5,29 @@ use std::time::Duration;
 /// Clock ticks per second in `/proc`; fixed on every Linux that Rust runs on.
 const TICKS: f64 = 100.0;
 
-/// Time on a processor of some processes together; those that are gone count nothing.
+/// Time on a processor of some processes and their children together; those that are gone count nothing.
 pub(crate) fn processor_time(pids: &[u32]) -> Duration {
-    let ticks: f64 =
-        pids.iter().filter_map(|pid| ticks(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)).sum();
+    let stats = stats();
+    let of = |(pid, parent, _): &&(u32, u32, f64)| pids.contains(pid) || pids.contains(parent);
+    let ticks: f64 = stats.iter().filter(of).map(|(_, _, ticks)| ticks).sum();
     Duration::from_secs_f64(ticks / TICKS)
+}
+
+/// Every process with its parent and its ticks.
+fn stats() -> Vec<(u32, u32, f64)> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let stat = |name: std::ffi::OsString| {
+        let pid: u32 = name.to_str()?.parse().ok()?;
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        Some((pid, parent(&stat)?, ticks(&stat)?))
+    };
+    entries.filter_map(|entry| stat(entry.file_name())).collect()
+}
+
+/// The parent out of a `stat` line, the second field behind the name.
+fn parent(stat: &str) -> Option<u32> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// User and system time out of a `stat` line, whose second field may hold anything in parentheses.
@@ -36,6 +54,7 @@ mod tests {
     fn a_stat_line_is_read_behind_the_name() {
         let line = "42 (a ) b) S 1 2 3 4 5 6 7 8 9 10 250 50 0 0";
         assert_eq!(ticks(line), Some(300.0));
+        assert_eq!(parent(line), Some(1));
     }
 
     #[test]

@@ -43,6 +43,12 @@ pub(crate) async fn down(layout: &Layout, stack: &Stack) -> Result<usize, Error>
     Ok(stopped + process::stop(layout, &[CHAIN.to_owned()]).await?)
 }
 
+/// Stops one member; the others run on.
+pub(crate) async fn lose(layout: &Layout, member: &stack::Member) -> Result<(), Error> {
+    let _lock = layout.lock()?;
+    process::stop(layout, &[member.process()]).await.map(drop)
+}
+
 /// Process ids of everything that the network runs.
 pub(crate) fn pids(layout: &Layout, stack: &Stack) -> Vec<u32> {
     let members = stack.members.iter().map(stack::Member::process);

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Opens a database and brings its schema up to date.
-pub(super) async fn open(plugin: &Database) -> Result<Store, Error> {
+pub(crate) async fn open(plugin: &Database) -> Result<Store, Error> {
     let options = match &plugin.kind {
         DatabaseKind::Sqlite { path } => {
             if let Some(folder) = path.parent() {

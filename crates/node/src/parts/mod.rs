@@ -14,6 +14,7 @@ use std::{
     sync::Arc,
 };
 
+pub(crate) use database::open as open_database;
 use photinus_ethereum::Ethereum;
 use photinus_ports::{
     blobs::BlobStore, blockchain::Blockchain, clock::Clock, exchange::DataExchange, storage::SharedStorage,

@@ -51,7 +51,7 @@ async fn filled(place: &Place) -> Store {
     // Nothing here must survive: commits need not reach the disk.
     let options = if let Place::File(_) = place { Options::temporary() } else { place.options() };
     let store = Store::open(options).await.unwrap();
-    let began = Time::from_unix_nanos(1_700_000_000_000_000_000);
+    let began = 1_700_000_000_000_000_000;
     let shape = fill::Shape { namespace: NS.to_owned(), messages: MESSAGES, from: 0, topics: 50, batch: 20, began };
     fill::fill(&store, &shape).await.unwrap();
     if let Place::Server(url) = place {
