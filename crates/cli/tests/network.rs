@@ -212,3 +212,22 @@ impl Drop for Alone {
         let _ = self.child.wait();
     }
 }
+
+#[test]
+fn every_kind_of_load_can_be_measured() {
+    let _alone = ALONE.blocking_lock();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("deep/figures.json");
+    let all = "broadcast,private,unpinned,blobs,list,queries,events,mixed";
+    let more = ["--clients", "8", "--seconds", "0.5", "--json", file.to_str().unwrap()];
+    let output = photinus(&[&["bench", "--work", all], &more[..]].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let rows = report["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 9, "{report}");
+    for row in rows {
+        assert!(row["value"].as_f64().unwrap() > 0.0, "{row}");
+        assert!(row["figures"].is_null() || row["figures"]["failures"] == 0, "{row}");
+    }
+    assert!(report["machine"]["cores"].as_u64().unwrap() > 0);
+}

@@ -106,6 +106,25 @@ async fn ask_all(store: &Store, messages: u64) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// How long the newest page takes, of one connection that asks for nothing else, and how long its JSON.
+async fn newest(store: &Store) -> Result<(), Box<dyn Error>> {
+    /// Pages that are read.
+    const PAGES: u32 = 20_000;
+    let newest = Query::first(25);
+    let (mut reading, mut writing) = (Duration::ZERO, Duration::ZERO);
+    for _ in 0..PAGES {
+        let began = Instant::now();
+        let page = store.read(NAMESPACE).find::<Message>(&newest).await?;
+        let read = Instant::now();
+        std::hint::black_box(photinus_model::json::to_bytes_of(&page.items, 32_768)?);
+        reading += read - began;
+        writing += read.elapsed();
+    }
+    let micros = |time: Duration| time.as_secs_f64() * 1e6 / f64::from(PAGES);
+    println!("the newest 25 messages: {:.1} us to read, {:.1} us as JSON", micros(reading), micros(writing));
+    Ok(())
+}
+
 async fn measure(name: &str, options: Options, messages: u64) -> Result<(), Box<dyn Error>> {
     let store = Store::open(options).await?;
     let began = Instant::now();
@@ -113,6 +132,7 @@ async fn measure(name: &str, options: Options, messages: u64) -> Result<(), Box<
         fill::Shape { namespace: NAMESPACE.to_owned(), messages, from: 0, topics: 1_000, batch: 300, began: BEGAN };
     fill::fill(&store, &shape).await?;
     println!("{name}: {messages} messages in {:.1} s", began.elapsed().as_secs_f64());
+    newest(&store).await?;
     ask_all(&store, messages).await?;
     store.close().await;
     Ok(())
