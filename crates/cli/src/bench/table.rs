@@ -217,6 +217,8 @@ async fn postgres(ground: &Ground<'_>, seconds: f64, rates: &Rates, report: &mut
         let target = network.target().await?;
         for (work, sqlite) in [(Work::Broadcast, rates.broadcast), (Work::Private, rates.private)] {
             ground.output.say(format_args!("PostgreSQL, {}, 1000 in flight", work.name()));
+            // The others were measured after smaller loads of the kind.
+            Load::new(&target, work).run(Loop::Closed(100), seconds / 2.0).await;
             let figures = Load::new(&target, work).run(Loop::Closed(1_000), seconds).await;
             if sqlite <= 0.0 {
                 return Err(refused(&"nothing to compare with"));
