@@ -1,7 +1,5 @@
 //! How long hashing takes: canonical JSON, data, messages, batches, pins, content ids.
 
-#![expect(missing_docs, reason = "the macros of criterion write no docs")]
-
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};

@@ -1,7 +1,5 @@
 //! How long it takes to read a query.
 
-#![expect(missing_docs, reason = "the macros of criterion write no docs")]
-
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};

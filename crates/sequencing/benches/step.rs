@@ -1,6 +1,5 @@
 //! How long the ordering machine takes for a batch of 500 messages.
 
-#![expect(missing_docs, reason = "the macros of criterion write no docs")]
 #![expect(clippy::unwrap_used, reason = "a measurement fails by panicking")]
 #![allow(dead_code, clippy::allow_attributes, reason = "the network of the tests can do more than is measured")]
 

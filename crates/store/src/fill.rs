@@ -178,7 +178,7 @@ impl Batch<'_> {
                 namespace: self.shape.namespace.clone(),
                 group: self.group(),
                 topics: vec![self.topic(number)],
-                tag: if number % 7 == 0 { format!("tag-{}", number % 70) } else { String::new() },
+                tag: if number.is_multiple_of(7) { format!("tag-{}", number % 70) } else { String::new() },
                 data_hash: Some(hash),
                 tx_parent: None,
             },

@@ -161,7 +161,7 @@ impl Load {
         };
         let get = |url: String| async move { answered(self.target.http.get(url).send().await).await };
         let page: Bytes = get(of.route(path)).await?;
-        if work == Work::List || number % 6 != 0 {
+        if work == Work::List || !number.is_multiple_of(6) {
             return Ok(());
         }
         let page = parsed(page)?;
