@@ -1,6 +1,6 @@
 //! Counters of requests, and how the namespaces do, in the text form of Prometheus.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use photinus_ports::health::Health;
 use prometheus::{Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
@@ -24,6 +24,9 @@ pub(crate) struct Metrics {
     refusals: Refusals,
     behind: IntGaugeVec,
     refused: IntGaugeVec,
+    queued: IntGaugeVec,
+    alarms: IntGaugeVec,
+    expires: IntGaugeVec,
 }
 
 /// Why a request was refused before anybody looked at it.
@@ -82,6 +85,13 @@ impl Metrics {
                 &["ns", "node"],
             )?,
             refused: gauge("photinus_exchange_refused", "Deliveries of other nodes that were refused", &["ns"])?,
+            queued: gauge("photinus_aggregation_queued", "Facts of the ledger and contents that wait", &["ns"])?,
+            alarms: gauge("photinus_aggregation_alarms", "What the order of the ledger wants looked at", &["ns"])?,
+            expires: gauge(
+                "ff_multiparty_node_identity_dx_expiry_epoch",
+                "When this node's certificate towards other members expires, in seconds since 1970",
+                &["ns"],
+            )?,
             running: gauge("photinus_namespace_running", "1 when the namespace takes requests", &["ns"])?,
             parts: gauge("photinus_namespace_part_up", "1 when a part of the namespace answers", &["ns", "part"])?,
             faults: gauge("photinus_namespace_task_failures", "Times that a task failed", &["ns", "task"])?,
@@ -112,10 +122,23 @@ impl Metrics {
         self.durations.with_label_values(&[route, method]).observe(took.as_secs_f64());
     }
 
-    fn gauges(&self) -> [&IntGaugeVec; 9] {
-        let Self { running, parts, faults, waiters, behind, refused, backlog, backlog_bytes, backlog_refused, .. } =
-            self;
-        [running, parts, faults, waiters, behind, refused, backlog, backlog_bytes, backlog_refused]
+    fn gauges(&self) -> [&IntGaugeVec; 12] {
+        let Self { running, parts, faults, waiters, behind, refused, .. } = self;
+        let Self { backlog, backlog_bytes, backlog_refused, queued, alarms, expires, .. } = self;
+        [
+            running,
+            parts,
+            faults,
+            waiters,
+            behind,
+            refused,
+            backlog,
+            backlog_bytes,
+            backlog_refused,
+            queued,
+            alarms,
+            expires,
+        ]
     }
 
     /// Counts a request that was refused.
@@ -171,6 +194,13 @@ impl Metrics {
             for (node, behind) in &vitals.behind {
                 let behind = i64::try_from(*behind).unwrap_or(i64::MAX);
                 self.behind.with_label_values(&[name.as_str(), &node.to_string()]).set(behind);
+            }
+            let aggregation = &vitals.aggregation;
+            self.queued.with_label_values(&[&name]).set(i64::try_from(aggregation.queued).unwrap_or(i64::MAX));
+            self.alarms.with_label_values(&[&name]).set(i64::try_from(aggregation.alarms.len()).unwrap_or(i64::MAX));
+            let expires = vitals.certificate.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
+            if let Some(expires) = expires {
+                self.expires.with_label_values(&[&name]).set(i64::try_from(expires.as_secs()).unwrap_or(i64::MAX));
             }
             self.refused.with_label_values(&[&name]).set(i64::try_from(vitals.refused).unwrap_or(i64::MAX));
             self.waiters.with_label_values(&[&name]).set(i64::try_from(vitals.waiters).unwrap_or(i64::MAX));

@@ -197,6 +197,8 @@ pub struct Vitals {
     pub storage: Health,
     /// The data exchange.
     pub exchange: Health,
+    /// When this node's certificate towards other members expires, if it has one of its own.
+    pub certificate: Option<std::time::SystemTime>,
     /// The aggregator.
     pub aggregation: crate::aggregation::Status,
     /// Tasks that failed since the start.
@@ -310,6 +312,7 @@ impl Namespace {
             blockchain: core.ports.blockchain.health(),
             storage: core.ports.storage.health(),
             exchange: core.ports.exchange.health(),
+            certificate: core.ports.exchange.certificate().map(|certificate| certificate.not_after),
             aggregation: core.aggregation.status(),
             faults: core.tasks.faults(),
             waiters: core.confirmations.len(),

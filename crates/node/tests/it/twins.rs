@@ -5,7 +5,7 @@ use photinus_engine::Namespace;
 use serde_json::{Value, json};
 
 use crate::network::{
-    DEADLINE, broadcast, configurations, deploy, message_events, register, reset, running, running_as, start,
+    DEADLINE, broadcast, configurations, deploy, http, message_events, register, reset, running, running_as, start,
     start_from, write,
 };
 
@@ -15,6 +15,12 @@ async fn send(from: &Namespace, to: &str, value: &str) {
         "header": {"topics": ["private"]}, "data": [{"value": value}], "group": {"members": [{"identity": to}]},
     });
     from.send_private(serde_json::from_value(input).unwrap(), Some(DEADLINE)).await.unwrap();
+}
+
+/// What a metric says.
+fn value(metrics: &str, name: &str) -> i64 {
+    let line = metrics.lines().find_map(|line| line.strip_prefix(name));
+    line.unwrap_or_else(|| panic!("{name} is not among the metrics")).trim().parse().unwrap()
 }
 
 /// Messages of a topic in their order.
@@ -30,6 +36,7 @@ async fn two_local_names_of_one_network() {
     let (elsewhere, addresses) = deploy(&chain.url()).await;
     let other = start(&all[1]).await;
     let mut settings: Value = all.remove(0);
+    settings["monitoring"] = json!({"enabled": true, "port": 0});
     settings["spi"] = json!({"enabled": true, "port": 0});
     settings["plugins"]["blockchain"][0]["evm"]["keys"] =
         json!({"mnemonic": {"phrase": TEST_MNEMONIC, "first": 0, "count": 3}});
@@ -70,6 +77,14 @@ async fn two_local_names_of_one_network() {
         assert_eq!(on("t", &message_events(namespace, total).await), on("t", &expected));
     }
     assert_eq!(on("t", &expected).len(), 15);
+
+    // Each tells operators of itself.
+    let (_, metrics) = http(node.addresses().monitoring.unwrap(), "GET /metrics", "", "").await;
+    for name in ["default", "twin"] {
+        let expires = value(&metrics, &format!("ff_multiparty_node_identity_dx_expiry_epoch{{ns=\"{name}\"}}"));
+        assert!(expires > 1_700_000_000, "{expires}");
+        assert_eq!(value(&metrics, &format!("photinus_aggregation_alarms{{ns=\"{name}\"}}")), 0);
+    }
 
     // Private messages reach the name that they are for, also between two names of one node.
     send(&member, "org_twin", "from another node").await;
