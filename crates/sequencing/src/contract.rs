@@ -1,5 +1,4 @@
-//! Which multiparty contract is in force, and network actions. The only action that counts is the one that ends the
-//! contract.
+//! Which multiparty contract is in force, and the network action that ends it.
 
 use crate::decision::{Alarm, Contract, Decision};
 use crate::explain::Admission;
@@ -60,17 +59,25 @@ fn in_force(rows: &mut Rows, meta: &Meta, contract: u32, pos: Pos) -> Result<boo
 
 /// Takes a network action in.
 pub(crate) fn action(machine: &mut Machine<'_>, action: &Action) -> Result<(), Stop> {
-    let known = key::action(action.pos);
-    if action.action != TERMINATE || machine.rows.has(&known)? || !admits(machine, action.contract, action.pos)? {
+    if action.action != TERMINATE || !note(machine, action.contract, action.pos)? {
         return Ok(());
+    }
+    judge(machine, action)
+}
+
+/// Notes that the action at a position was taken in. False if it was before, or does not count.
+pub(crate) fn note(machine: &mut Machine<'_>, contract: u32, pos: Pos) -> Result<bool, Stop> {
+    let known = key::action(pos);
+    if machine.rows.has(&known)? || !admits(machine, contract, pos)? {
+        return Ok(false);
     }
     machine.rows.put(known, Row::Mark);
     let mut meta = machine.rows.meta()?;
-    if let Some(next) = action.pos.next() {
+    if let Some(next) = pos.next() {
         meta.next = next;
         machine.rows.put(key::meta(), Row::Meta(meta));
     }
-    judge(machine, action)
+    Ok(true)
 }
 
 /// Where a termination stands among the values of events.

@@ -68,6 +68,15 @@ pub enum Decision {
         /// Its payload.
         payload: DataKey,
     },
+    /// Members agreed to give up what was not decided of an event.
+    Released {
+        /// Position of the event.
+        pos: Pos,
+        /// The batch that it names.
+        batch: BatchKey,
+        /// Position of the vote that was missing.
+        vote: Pos,
+    },
     /// The contract in force changed, or may change.
     Contract(Contract),
     /// Something that an operator should see.

@@ -6,9 +6,10 @@ use crate::decision::Verdict;
 use crate::facts::content::{Content, Message};
 use crate::facts::{BatchKey, MessageKey, Place, Pos};
 use crate::reason::{Lane, Reason};
-use crate::rows::row::MessageState;
+use crate::rows::row::{MessageState, Pinned};
 use crate::rows::{Error, Need, Rows, Stop, key};
-use crate::{contract, lanes, open};
+pub use crate::release::Tally;
+use crate::{contract, lanes, open, release};
 
 /// An answer, or what must be loaded to find it. After a need, ask again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,13 +98,39 @@ pub fn missing(rows: &mut Rows, from: Pos, limit: usize) -> Result<Answer<Vec<Mi
     answer(unknown(rows, from, limit))
 }
 
-/// The nonce of the next message of a lane, and what it waits for. Nothing if nobody has pinned it, or if the lane is not
-/// known.
+/// The next message of a lane that waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaneHead {
+    /// Its nonce.
+    pub nonce: u64,
+    /// Where it is pinned.
+    pub place: Place,
+    /// What it waits for.
+    pub reason: Reason,
+}
+
+/// The next message of a lane, and what it waits for. Nothing if nobody has pinned it, or if the lane is not known.
 ///
 /// # Errors
 /// If rows are broken.
-pub fn lane(rows: &mut Rows, lane: &Lane) -> Result<Answer<Option<(u64, Reason)>>, Error> {
+pub fn lane(rows: &mut Rows, lane: &Lane) -> Result<Answer<Option<LaneHead>>, Error> {
     answer(lane_of(rows, lane))
+}
+
+/// How the votes stand to give up the event at a position. Nothing if there is no such event, or it was given up.
+///
+/// # Errors
+/// If rows are broken.
+pub fn votes(rows: &mut Rows, target: Pos) -> Result<Answer<Option<Tally>>, Error> {
+    answer(release::tally(rows, target))
+}
+
+/// The lowest event that names a batch and was given up. What is undecided of the batch will not be decided there.
+///
+/// # Errors
+/// If rows are broken.
+pub fn given_up(rows: &mut Rows, batch: &BatchKey) -> Result<Answer<Option<Pos>>, Error> {
+    answer(release::given_up(rows, batch))
 }
 
 fn answer<T>(found: Result<T, Stop>) -> Result<Answer<T>, Error> {
@@ -123,7 +150,10 @@ fn state(rows: &mut Rows, message: &MessageKey) -> Result<Option<State>, Stop> {
     if let Some(reason) = waiting {
         return Ok(Some(State::Waiting { place: anchor, reason }));
     }
-    let event = rows.event(anchor.pos)?.ok_or_else(|| Stop::inconsistent("an anchor"))?.event;
+    let Pinned { event, void } = rows.event(anchor.pos)?.ok_or_else(|| Stop::inconsistent("an anchor"))?;
+    if void {
+        return Ok(None);
+    }
     let stored = rows.content(&event.batch)?.ok_or_else(|| Stop::inconsistent("content of an anchor"))?;
     let Some((base, owner)) = stored.owner(anchor.index) else { return Ok(None) };
     let reason = if event.masked() {
@@ -169,26 +199,27 @@ fn behind(rows: &mut Rows, content: &Content, message: &Message, values: &[Hash]
     Ok(None)
 }
 
-fn lane_of(rows: &mut Rows, lane: &Lane) -> Result<Option<(u64, Reason)>, Stop> {
+fn lane_of(rows: &mut Rows, lane: &Lane) -> Result<Option<LaneHead>, Stop> {
     let Some(state) = rows.lane(&lanes::id(&lane.group, &lane.topic, &lane.author))? else { return Ok(None) };
-    let reason = match lanes::standing(rows, &state)?.standing {
-        lanes::Standing::Unclaimed => return Ok(None),
+    let (place, reason) = match lanes::standing(rows, &state, state.next)?.standing {
+        lanes::Standing::Unclaimed | lanes::Standing::Skipped(_) => return Ok(None),
         lanes::Standing::Open(place) => {
             let event = rows.event(place.pos)?.ok_or_else(|| Stop::inconsistent("a claim"))?.event;
-            match rows.content(&event.batch)? {
+            let reason = match rows.content(&event.batch)? {
                 None => Reason::Content(event.batch),
                 Some(_) => Reason::Provenance(event.batch),
-            }
+            };
+            (place, reason)
         }
         lanes::Standing::Won(winner) => {
             let key = winner.message().map(|message| message.key);
             match key.map(|key| self::state(rows, &key)).transpose()?.flatten() {
-                Some(State::Waiting { reason, .. }) => reason,
+                Some(State::Waiting { reason, .. }) => (winner.place(), reason),
                 _ => return Ok(None),
             }
         }
     };
-    Ok(Some((state.next, reason)))
+    Ok(Some(LaneHead { nonce: state.next, place, reason }))
 }
 
 fn closed(rows: &mut Rows, context: &Hash) -> Result<Option<(Place, Reason)>, Stop> {

@@ -10,7 +10,7 @@ use crate::rows::row::{Batch, Pinned, Row, Stored};
 use crate::rows::{Stop, key};
 use crate::step::Machine;
 use crate::work::Item;
-use crate::{contract, lanes, open, retraction};
+use crate::{contract, lanes, open, release, retraction};
 
 /// How many deliverers of one batch are remembered.
 const SOURCES: usize = 16;
@@ -20,6 +20,7 @@ pub(crate) fn take(machine: &mut Machine<'_>, fact: &Fact) -> Result<(), Stop> {
     match fact {
         Fact::Pinned(event) => pinned(machine, event),
         Fact::Action(action) => contract::action(machine, action),
+        Fact::Release(vote) => release::take(machine, vote),
         Fact::Retracted(pos) => retraction::start(machine, *pos),
         Fact::Content(content, source) => known(machine, content, source),
         Fact::Group(group) => lanes::learn(machine, group),
@@ -32,7 +33,7 @@ pub(crate) fn take(machine: &mut Machine<'_>, fact: &Fact) -> Result<(), Stop> {
             mark(machine, key::token(*record, message), reason)
         }
         Fact::PoolActive(pool) => mark(machine, key::active_pool(pool), Reason::Pool(*pool)),
-        Fact::Operator(Order::Abandon(pos)) => retraction::abandon(machine, *pos),
+        Fact::Operator(Order::Abandon(pos)) => retraction::abandon(machine, *pos).map(|_| ()),
         Fact::Continue => contract::look(machine),
     }
 }

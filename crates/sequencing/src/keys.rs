@@ -10,7 +10,7 @@ use crate::rows::row::{Row, SignerState};
 use crate::rows::{Rows, Stop, key};
 use crate::step::Machine;
 use crate::text::{Did, Signer};
-use crate::topics;
+use crate::{lanes, release, topics};
 
 /// What a key stands for as of a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +100,8 @@ pub(crate) fn register(machine: &mut Machine<'_>, signer: &Signer, did: &Did, at
         }
         machine.rows.remove(found);
     }
+    lanes::moved(machine)?;
+    release::count_again(machine)?;
     machine.wake(&Reason::SignerHistory(signer.clone()))?;
     machine.wake(&Reason::Registration(signer.clone()))
 }

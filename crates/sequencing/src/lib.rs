@@ -27,6 +27,7 @@ mod intake;
 mod keys;
 mod lanes;
 mod open;
+mod release;
 mod retraction;
 mod schema;
 mod step;

@@ -14,7 +14,7 @@ use crate::rows::row::{MessageState, Pinned, Row, Stored};
 use crate::rows::{Rows, Stop, key};
 use crate::step::Machine;
 use crate::verdict::{self, Judgement, Subject};
-use crate::waits;
+use crate::{release, waits};
 use crate::work::Item;
 
 /// Closes the contexts of an event whose content is not known.
@@ -39,6 +39,7 @@ pub(crate) fn clear_unknown(machine: &mut Machine<'_>, event: &Event) -> Result<
 /// Takes back one note in the history of the signer of an event, and wakes whoever may go on.
 pub(crate) fn clear_history(machine: &mut Machine<'_>, event: &Event, place: Place) -> Result<(), Stop> {
     machine.rows.remove(key::history(event.signer.as_str(), place));
+    release::count_again(machine)?;
     let lowest = machine.rows.first_place(&key::histories(event.signer.as_str()))?;
     waits::wake(machine, key::list(&Reason::SignerHistory(event.signer.clone())), lowest)
 }

@@ -42,6 +42,15 @@ pub enum Reason {
     Approval(MessageKey),
     /// The token pool is not active.
     Pool(Uuid),
+    /// Another author's message stands before it, where private messages have one order across authors.
+    Before {
+        /// The lane of the other message.
+        lane: Lane,
+        /// Its nonce.
+        nonce: u64,
+        /// Whether its place may still move up, because it stands behind others in further lanes.
+        moving: bool,
+    },
 }
 
 /// The order of one author's messages to one group on one topic.

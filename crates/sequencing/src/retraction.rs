@@ -11,7 +11,7 @@ use crate::rows::{Stop, key};
 use crate::step::Machine;
 use crate::waits;
 use crate::work::Item;
-use crate::{contract, lanes};
+use crate::{contract, lanes, release};
 
 /// Takes back everything from a position on. If a decision rests on any of it there is no way back: the machine stops
 /// taking logs.
@@ -31,6 +31,7 @@ pub(crate) fn start(machine: &mut Machine<'_>, from: Pos) -> Result<(), Stop> {
     meta.next = from;
     machine.rows.put(key::meta(), Row::Meta(meta));
     contract::forget(machine, from)?;
+    release::forget(machine, from)?;
     machine.later(Place::default(), Item::Retract(from));
     Ok(())
 }
@@ -40,11 +41,15 @@ pub(crate) fn next(machine: &mut Machine<'_>, from: Pos) -> Result<(), Stop> {
     let (low, high) = key::events_from(from);
     let Some(pos) = machine.rows.first_pos(&(low, high))? else { return Ok(()) };
     if let Some(pinned) = machine.rows.event(pos)? {
-        if !pinned.void {
+        // What was given up has nothing left, but for the claims on slots that nobody has.
+        if !pinned.void || pinned.event.masked() {
             unbind(machine, &pinned.event)?;
         }
         if pinned.event.masked() {
             lanes::forget(machine, &pinned.event)?;
+        }
+        if pinned.void {
+            machine.rows.remove(key::released(&pinned.event.batch, pos));
         }
         machine.rows.remove(key::event(pos));
     }
@@ -52,18 +57,21 @@ pub(crate) fn next(machine: &mut Machine<'_>, from: Pos) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Voids the values of an event that no decided message has used.
-pub(crate) fn abandon(machine: &mut Machine<'_>, pos: Pos) -> Result<(), Stop> {
-    let Some(pinned) = machine.rows.event(pos)? else { return Ok(()) };
+/// Voids the values of an event that no decided message has used. False if there are none.
+pub(crate) fn abandon(machine: &mut Machine<'_>, pos: Pos) -> Result<bool, Stop> {
+    let Some(pinned) = machine.rows.event(pos)? else { return Ok(false) };
     if pinned.void {
-        return Ok(());
+        return Ok(false);
     }
-    let indexes = unbind(machine, &pinned.event)?;
-    if !indexes.is_empty() {
-        machine.say(Decision::Void { pos, indexes });
+    let event = &pinned.event;
+    let indexes = if event.masked() { lanes::give_up(machine, event)? } else { unbind(machine, event)? };
+    if indexes.is_empty() {
+        return Ok(false);
     }
+    machine.say(Decision::Void { pos, indexes });
+    machine.rows.put(key::released(&event.batch, pos), Row::Mark);
     machine.rows.put(key::event(pos), Row::Event(Pinned { event: pinned.event, void: true }));
-    Ok(())
+    Ok(true)
 }
 
 /// Takes back all that an event noted. Returns the indexes of the values that were still open, ascending.

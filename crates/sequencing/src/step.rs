@@ -15,7 +15,7 @@ use crate::rows::row::Row;
 use crate::rows::{Error, Need, Rows, Stop, key};
 use crate::rules::Rules;
 use crate::work::{Item, Work};
-use crate::{contract, intake, lanes, open, retraction, waits};
+use crate::{contract, intake, lanes, open, release, retraction, waits};
 
 /// What a call of [`step`] came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -190,7 +190,10 @@ impl Machine<'_> {
         match self.rows.event(at.pos)? {
             Some(pinned) if pinned.event.masked() => lanes::look_at(self, &pinned, at),
             Some(pinned) => open::look(self, &pinned, at),
-            None => contract::look(self),
+            None => match self.rows.ballot(at.pos)? {
+                Some(ballot) => release::look(self, at.pos, &ballot),
+                None => contract::look(self),
+            },
         }
     }
 

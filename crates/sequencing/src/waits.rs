@@ -49,6 +49,11 @@ pub(crate) fn change(machine: &mut Machine<'_>, place: Place, before: Option<&Re
 /// The lists in which an item with this reason is found.
 fn lists(reason: &Reason) -> impl Iterator<Item = Key> {
     // An interface may come to be known, or all content below may come without it.
-    let second = matches!(reason, Reason::Interface(..)).then(key::unknown_list);
+    let second = match reason {
+        Reason::Interface(..) => Some(key::unknown_list()),
+        // So may the message before it.
+        Reason::Before { moving: true, .. } => Some(key::moving_list()),
+        _ => None,
+    };
     [Some(key::list(reason)), second].into_iter().flatten()
 }

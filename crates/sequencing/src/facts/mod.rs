@@ -1,6 +1,6 @@
 //! What the outside world may tell the machine.
 //!
-//! Only [`Fact::Pinned`], [`Fact::Action`] and [`Fact::Retracted`] are ordered: they come in the order of the ledger.
+//! Only [`Fact::Pinned`], [`Fact::Action`], [`Fact::Release`] and [`Fact::Retracted`] are ordered: they come in the order of the ledger.
 //! Everything else may come at any time, any number of times, or never, and the decisions are the same in the end.
 //!
 //! Not here: parsing and hashing. Whoever builds a [`content::Content`] has checked every hash in it; a payload that
@@ -137,6 +137,19 @@ pub struct Action {
     pub action: String,
 }
 
+/// A vote to release the event at a position: to give up what is not decided of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Release {
+    /// Position of the log.
+    pub pos: Pos,
+    /// Index of the multiparty contract that emitted it, in the order of the configuration.
+    pub contract: u32,
+    /// Who signed the ledger transaction.
+    pub signer: Signer,
+    /// Position of the event.
+    pub target: Pos,
+}
+
 /// How content reached this member.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Source {
@@ -173,6 +186,8 @@ pub enum Fact {
     Pinned(Arc<Event>),
     /// A network action was logged. Ordered.
     Action(Action),
+    /// A vote to release an event was logged. Ordered.
+    Release(Release),
     /// The chain client withdraws all logs at and above this position, which it had called final.
     Retracted(Pos),
     /// Content that passed every check of the door, and where it came from.

@@ -8,7 +8,7 @@ use super::deliver;
 use crate::facts::content::Message;
 use crate::facts::{Event, MessageKey, Place};
 use crate::keys::{self, Status};
-use crate::rows::row::{LaneState, Row, SlotState, Stored};
+use crate::rows::row::{LaneState, Pinned, Row, SlotState, Stored};
 use crate::rows::{Rows, Stop, key};
 use crate::step::Machine;
 use crate::work::Item;
@@ -43,6 +43,8 @@ pub(crate) enum Standing {
     Open(Place),
     /// This claim has it.
     Won(Winner),
+    /// All that claimed it was given up; this is the lowest claim.
+    Skipped(Place),
 }
 
 /// Looks up the values behind the last one that was claimed.
@@ -63,6 +65,7 @@ pub(super) fn extend(machine: &mut Machine<'_>, id: &Hash, lane: &Arc<LaneState>
     }
     let extended = Arc::new(LaneState { lane: lane.lane.clone(), unclaimed, ..**lane });
     machine.rows.put(key::lane(id), Row::Lane(Arc::clone(&extended)));
+    super::moved(machine)?;
     Ok(extended)
 }
 
@@ -71,6 +74,8 @@ pub(crate) struct Claims {
     pub(crate) standing: Standing,
     /// Messages that claimed it and can never have it.
     pub(crate) ruled_out: Vec<MessageKey>,
+    /// Whether another claim, lower than the one that has it, may still come to have it.
+    pub(crate) contested: bool,
 }
 
 /// What is known of one claim.
@@ -83,10 +88,11 @@ enum Claim {
     Usable(Arc<Stored>, u32),
 }
 
-/// Finds out who has the next slot of a lane: the lowest usable claim, unless a lower one by the same signer may
-/// still be usable.
-pub(crate) fn standing(rows: &mut Rows, lane: &LaneState) -> Result<Claims, Stop> {
-    let value = super::value(&lane.lane, lane.next);
+/// Finds out who has a slot of a lane that is not used: the lowest usable claim, unless a lower one by the same signer may
+/// still be usable. What was given up counts for nothing beside others.
+pub(crate) fn standing(rows: &mut Rows, lane: &LaneState, nonce: u64) -> Result<Claims, Stop> {
+    let value = super::value(&lane.lane, nonce);
+    let mut skipped = None;
     let (mut from, to) = key::claims_on(&value);
     let mut open: Vec<(Place, Arc<Event>)> = Vec::new();
     let mut ruled_out = Vec::new();
@@ -94,7 +100,11 @@ pub(crate) fn standing(rows: &mut Rows, lane: &LaneState) -> Result<Claims, Stop
     while let Some(found) = rows.first(&from, &to)? {
         from = key::successor(&found);
         let Some(place) = key::trailing_place(&found) else { continue };
-        let event = rows.event(place.pos)?.ok_or_else(|| Stop::inconsistent("a claim"))?.event;
+        let Pinned { event, void } = rows.event(place.pos)?.ok_or_else(|| Stop::inconsistent("a claim"))?;
+        if void {
+            skipped = skipped.or(Some(place));
+            continue;
+        }
         match judge(rows, lane, &event, place)? {
             Claim::RuledOut(message) => ruled_out.extend(message),
             Claim::Open => open.push((place, event)),
@@ -109,9 +119,9 @@ pub(crate) fn standing(rows: &mut Rows, lane: &LaneState) -> Result<Claims, Stop
     let standing = match (won, open.first()) {
         (Some(winner), _) => Standing::Won(winner),
         (None, Some((lowest, _))) => Standing::Open(*lowest),
-        (None, None) => Standing::Unclaimed,
+        (None, None) => skipped.map_or(Standing::Unclaimed, Standing::Skipped),
     };
-    Ok(Claims { standing, ruled_out })
+    Ok(Claims { standing, ruled_out, contested: !open.is_empty() })
 }
 
 fn judge(rows: &mut Rows, lane: &LaneState, event: &Event, place: Place) -> Result<Claim, Stop> {

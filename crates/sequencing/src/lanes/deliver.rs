@@ -13,7 +13,7 @@ use crate::step::Machine;
 use crate::text::Did;
 use crate::work::Item;
 
-use super::groups;
+use super::{groups, head, order};
 
 /// How many ancestors of an author are looked at.
 const ANCESTORS: usize = 16;
@@ -40,6 +40,7 @@ pub(crate) fn arrive(machine: &mut Machine<'_>, batch: &BatchKey) -> Result<(), 
 pub(crate) fn deliver_next(machine: &mut Machine<'_>, batch: &BatchKey, pos: Pos) -> Result<(), Stop> {
     if let Some(pinned) = machine.rows.event(pos)? {
         meet(machine, &pinned.event)?;
+        order::claimed(machine, &pinned.event.values)?;
     }
     match pos.next() {
         Some(next) => deliver_from(machine, batch, next),
@@ -72,7 +73,9 @@ pub(crate) fn meet(machine: &mut Machine<'_>, event: &Event) -> Result<(), Stop>
     }
     let usable = is_usable(machine.rows, content)?;
     let at = event.place(0);
-    quarantine(machine, content, at, !usable)?;
+    if quarantine(machine, content, at, !usable)? {
+        order::claimed(machine, &event.values)?;
+    }
     if !usable {
         return Ok(());
     }
@@ -112,31 +115,34 @@ fn note(machine: &mut Machine<'_>, anchor: Place, message: &Message) -> Result<(
     Ok(())
 }
 
-/// Puts an item into a list, or takes it out.
-fn enlist(machine: &mut Machine<'_>, list: &Key, at: Place, listed: bool) -> Result<(), Stop> {
+/// Puts an item into a list, or takes it out. False if nothing changed.
+fn enlist(machine: &mut Machine<'_>, list: &Key, at: Place, listed: bool) -> Result<bool, Stop> {
     let item = key::in_list(list, at);
-    if machine.rows.has(&item)? != listed {
-        if listed {
-            machine.rows.put(item, Row::Mark);
-        } else {
-            machine.rows.remove(item);
-        }
+    if machine.rows.has(&item)? == listed {
+        return Ok(false);
     }
-    Ok(())
+    if listed {
+        machine.rows.put(item, Row::Mark);
+    } else {
+        machine.rows.remove(item);
+    }
+    Ok(true)
 }
 
 /// Has the content of the event at `at` met again when somebody who may have delivered it is registered, or ends that.
-pub(crate) fn quarantine(machine: &mut Machine<'_>, content: &Content, at: Place, held: bool) -> Result<(), Stop> {
+/// False if nothing changed.
+fn quarantine(machine: &mut Machine<'_>, content: &Content, at: Place, held: bool) -> Result<bool, Stop> {
     let sources = machine.rows.batch(&content.batch)?.unwrap_or_default().sources;
     let peers = sources.iter().filter_map(|source| match source {
         Source::Peer(peer) => Some(key::peer_list(peer)),
         Source::Own | Source::Storage | Source::Repair => None,
     });
     let lists = [key::author_list(content.author.as_str()), key::list(&Reason::Registration(content.key.clone()))];
+    let mut changed = false;
     for list in peers.chain(lists).collect::<Vec<_>>() {
-        enlist(machine, &list, at, held)?;
+        changed |= enlist(machine, &list, at, held)?;
     }
-    Ok(())
+    Ok(changed)
 }
 
 /// Whether content was delivered by somebody entitled to it: ourselves, a peer whose node belongs to the author or to an
@@ -177,6 +183,33 @@ fn is_from(rows: &mut Rows, peer: &str, author: &Did) -> Result<bool, Stop> {
     Ok(false)
 }
 
+/// Gives a masked event up: nobody waits any longer for what claimed slots in it. Returns the indexes of those values.
+///
+/// The claims stay, so that a slot which nobody else claims is passed over, whenever its lane becomes known.
+pub(crate) fn give_up(machine: &mut Machine<'_>, event: &Event) -> Result<Vec<u32>, Stop> {
+    machine.rows.require([], event.values.iter().map(key::of_value))?;
+    let mut released = Vec::new();
+    for (value, index) in event.values.iter().zip(0_u32..) {
+        if machine.rows.has(&key::claim_on(value, event.place(index)))? {
+            released.push(index);
+        }
+        if let Some(slot) = machine.rows.slot(value)? {
+            machine.look_at_lane(slot.lane);
+        }
+    }
+    if let Some(stored) = machine.rows.content(&event.batch)? {
+        quarantine(machine, &stored.content, event.place(0), false)?;
+        for (_, message) in stored.content.owners().filter(|(_, message)| message.kind.is_private()) {
+            head::stop_waiting(machine, &message.key)?;
+            for lane in super::of_message(&stored.content, message) {
+                machine.look_at_lane(lane);
+            }
+        }
+    }
+    order::claimed(machine, &event.values)?;
+    Ok(released)
+}
+
 /// Takes a masked event back. Returns the indexes of the values that claimed a slot still open, or none known.
 pub(crate) fn withdraw(machine: &mut Machine<'_>, event: &Event) -> Result<Vec<u32>, Stop> {
     machine.rows.require([], event.values.iter().map(key::of_value))?;
@@ -193,6 +226,7 @@ pub(crate) fn withdraw(machine: &mut Machine<'_>, event: &Event) -> Result<Vec<u
     for lane in lanes {
         machine.look_at_lane(lane);
     }
+    order::claimed(machine, &event.values)?;
     Ok(released)
 }
 

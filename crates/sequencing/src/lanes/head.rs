@@ -5,7 +5,7 @@ use std::sync::Arc;
 use photinus_model::Hash;
 
 use super::claims::{self, Standing, Winner};
-use super::groups;
+use super::{groups, order};
 use crate::decision::{Code, Decided, Decision, Effect, Pins, Verdict};
 use crate::facts::content::{Content, Message};
 use crate::facts::{Event, MessageKey, Place, Pos};
@@ -13,6 +13,7 @@ use crate::keys::{self, Status};
 use crate::reason::Reason;
 use crate::rows::row::{LaneState, MessageState, Pinned, Row, SlotState};
 use crate::rows::{Stop, key};
+use crate::rules::PrivateOrder;
 use crate::step::Machine;
 use crate::verdict::{self, Judgement, Ruling, Subject};
 use crate::waits;
@@ -30,6 +31,12 @@ pub(crate) fn look_at(machine: &mut Machine<'_>, pinned: &Pinned, at: Place) -> 
     if at.index == 0 {
         super::meet(machine, event)?;
     }
+    // The slot may be held by what is not known of the signer, and the content be missing.
+    if let Some(value) = event.values.get(at.index as usize)
+        && let Some(slot) = machine.rows.slot(value)?
+    {
+        machine.look_at_lane(slot.lane);
+    }
     let Some(stored) = machine.rows.content(&event.batch)? else { return Ok(()) };
     let Some((_, message)) = stored.owner(at.index) else { return Ok(()) };
     for lane in super::of_message(&stored.content, message) {
@@ -42,16 +49,25 @@ pub(crate) fn look_at(machine: &mut Machine<'_>, pinned: &Pinned, at: Place) -> 
 pub(crate) fn look(machine: &mut Machine<'_>, id: &Hash) -> Result<(), Stop> {
     let Some(lane) = machine.rows.lane(id)? else { return Ok(()) };
     let lane = claims::extend(machine, id, &lane)?;
-    let claims = claims::standing(machine.rows, &lane)?;
+    let claims = claims::standing(machine.rows, &lane, lane.next)?;
     for message in &claims.ruled_out {
-        stop_waiting(machine, message)?;
+        if stop_waiting(machine, message)? {
+            order::changed(machine, &lane.lane, lane.next)?;
+        }
     }
     let winner = match claims.standing {
         Standing::Won(winner) => winner,
         Standing::Unclaimed => return hold(machine, &lane, None),
         Standing::Open(place) => {
             lacking(machine, &lane, place)?;
-            return hold(machine, &lane, None);
+            let held = order::doubt(machine, place)?;
+            return hold(machine, &lane, held);
+        }
+        Standing::Skipped(place) => {
+            hold(machine, &lane, None)?;
+            use_slot(machine, id, place.pos, &mut Vec::new())?;
+            machine.look_at_lane(*id);
+            return Ok(());
         }
     };
     let Some(message) = winner.message() else { return hold(machine, &lane, None) };
@@ -70,9 +86,12 @@ pub(crate) fn look(machine: &mut Machine<'_>, id: &Hash) -> Result<(), Stop> {
         Status::Wait(reason) => Judgement::Wait(reason),
         _ => match stand(machine, &winner, message)? {
             // It is looked at again when those slots are used.
-            Stand::Behind => return stop_waiting(machine, &message.key),
-            Stand::Broken => Judgement::reject(Code::Pins),
-            Stand::Head => judge(machine, &winner, message, waiting.as_ref())?,
+            Stand::Behind => return stop_waiting(machine, &message.key).map(|_| ()),
+            stand => match before(machine, &winner, message)? {
+                Some(reason) => Judgement::Wait(reason),
+                None if matches!(stand, Stand::Broken) => Judgement::reject(Code::Pins),
+                None => judge(machine, &winner, message, waiting.as_ref())?,
+            },
         },
     };
     match judgement {
@@ -127,17 +146,35 @@ fn hold(machine: &mut Machine<'_>, lane: &LaneState, held: Option<(Place, Reason
         waits::change(machine, *place, None, Some(reason));
     }
     machine.rows.put(key::slot(&value), Row::Slot(SlotState { held, ..slot }));
-    Ok(())
+    order::changed(machine, &lane.lane, lane.next)
 }
 
-/// A message that is not at the head of its lanes, or can never be, waits for nothing of its own.
-fn stop_waiting(machine: &mut Machine<'_>, message: &MessageKey) -> Result<(), Stop> {
+/// What another author wrote that stands before a message, where there is one order across authors.
+fn before(machine: &mut Machine<'_>, winner: &Winner, message: &Message) -> Result<Option<Reason>, Stop> {
+    if machine.rules.private_order == PrivateOrder::Author {
+        return Ok(None);
+    }
+    let pos = after(machine, winner, message)?;
+    let Some(group) = &message.group else { return Ok(None) };
+    for ((topic, id), index) in message.topics.iter().zip(super::of_message(&winner.stored.content, message)).zip(winner.base..) {
+        if has_next(machine, winner, &id, index)?
+            && let Some(reason) = order::before(machine.rows, group, topic, &winner.stored.content.author, pos)?
+        {
+            return Ok(Some(reason));
+        }
+    }
+    Ok(None)
+}
+
+/// A message that is not at the head of its lanes, or can never be, waits for nothing of its own. False if it did not.
+pub(super) fn stop_waiting(machine: &mut Machine<'_>, message: &MessageKey) -> Result<bool, Stop> {
     if let Some(MessageState::Pending { anchor, copies, waiting: Some(reason) }) = machine.rows.message(message)? {
         waits::change(machine, anchor, Some(&reason), None);
         let state = MessageState::Pending { anchor, copies, waiting: None };
         machine.rows.put(key::message(message), Row::Message(state));
+        return Ok(true);
     }
-    Ok(())
+    Ok(false)
 }
 
 /// How a message that has the next slot of one of its lanes stands in all of them.
@@ -170,7 +207,7 @@ fn stand(machine: &mut Machine<'_>, winner: &Winner, message: &Message) -> Resul
         match machine.rows.slot(value)? {
             Some(slot) if slot.lane == id && slot.used.is_some() => broken = true,
             Some(slot) if slot.lane == id && slot.nonce == lane.next => {
-                match claims::standing(machine.rows, &lane)?.standing {
+                match claims::standing(machine.rows, &lane, lane.next)?.standing {
                     Standing::Won(other) if other.event.pos == winner.event.pos && other.base == winner.base => {}
                     _ => return Ok(Stand::Behind),
                 }
@@ -325,7 +362,7 @@ fn use_slot(machine: &mut Machine<'_>, id: &Hash, pos: Pos, claims: &mut Vec<(Pl
     let state = LaneState { lane: lane.lane.clone(), next, unclaimed: lane.unclaimed, after: lane.after.max(pos) };
     machine.rows.put(key::lane(id), Row::Lane(state.into()));
     machine.rests_on(pos);
-    Ok(())
+    order::changed(machine, &lane.lane, lane.next)
 }
 
 /// The messages that a gap fill replaces: those that it names, by the same author, which claimed the same slot and were

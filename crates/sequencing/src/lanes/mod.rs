@@ -4,17 +4,20 @@
 //! who know all four, so a masked event says nothing until a payload tells of the group. From then on the value of every
 //! member's next nonce is looked up among the values that were pinned: whoever pinned it *claims* that slot.
 //!
-//! Lanes do not wait for one another, except where a message stands in several. Not here: an order across authors.
+//! Lanes do not wait for one another, except where a message stands in several, or where a network has chosen one order across
+//! authors.
 
 mod claims;
 mod deliver;
 mod groups;
 mod head;
+mod order;
 
 pub(crate) use claims::{Standing, standing};
-pub(crate) use deliver::{arrive, deliver_next, forget, is_usable, meet, pinned, withdraw};
+pub(crate) use deliver::{arrive, deliver_next, forget, give_up, is_usable, meet, pinned, withdraw};
 pub(crate) use groups::learn;
 pub(crate) use head::{look, look_at};
+pub(crate) use order::moved;
 
 use photinus_model::Hash;
 

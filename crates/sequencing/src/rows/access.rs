@@ -6,7 +6,7 @@ use photinus_model::Hash;
 
 use super::key;
 use super::row::{
-    Batch, ClaimState, Holder, IdentityState, LaneState, MessageState, Meta, Named, Pinned, Row, SignerState,
+    Ballot, Batch, ClaimState, Holder, IdentityState, LaneState, MessageState, Meta, Named, Pinned, Row, SignerState,
     SlotState, Stored, VerificationState,
 };
 use super::{Key, Rows, Stop};
@@ -83,6 +83,10 @@ impl Rows {
 
     pub(crate) fn group(&mut self, hash: &Hash) -> Result<Option<Arc<Group>>, Stop> {
         read!(self, key::group(hash), Group)
+    }
+
+    pub(crate) fn ballot(&mut self, pos: Pos) -> Result<Option<Ballot>, Stop> {
+        read!(self, key::ballot(pos), Ballot)
     }
 
     pub(crate) fn end(&mut self, contract: u32) -> Result<Option<Pos>, Stop> {

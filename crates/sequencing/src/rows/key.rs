@@ -58,10 +58,16 @@ pub(crate) enum Table {
     Group = 34,
     /// (batch, position) of all masked events.
     Delivery = 35,
+    /// Position of a vote to release an event.
+    Ballot = 36,
+    /// (position of an event, DID) of those whose vote to release it counts.
+    Tally = 37,
+    /// (batch, position) of events that were given up.
+    Released = 38,
 }
 
 impl Table {
-    const ALL: [Self; 35] = [
+    const ALL: [Self; 38] = [
         Self::Meta,
         Self::Event,
         Self::Content,
@@ -97,6 +103,9 @@ impl Table {
         Self::Lanes,
         Self::Group,
         Self::Delivery,
+        Self::Ballot,
+        Self::Tally,
+        Self::Released,
     ];
 
     /// The table that a key belongs to.
@@ -428,6 +437,54 @@ pub(crate) fn deliveries(batch: &BatchKey) -> Range {
     Builder::new(Table::Delivery).batch(batch).range()
 }
 
+pub(crate) fn ballot(pos: Pos) -> Key {
+    Builder::new(Table::Ballot).pos(pos).done()
+}
+
+pub(crate) fn ballots_from(pos: Pos) -> Range {
+    (ballot(pos), after_prefix(&[Table::Ballot as u8]))
+}
+
+pub(crate) fn tally(target: Pos, signer: &str) -> Key {
+    Builder::new(Table::Tally).pos(target).text(signer).done()
+}
+
+pub(crate) fn tallies(target: Pos) -> Range {
+    Builder::new(Table::Tally).pos(target).range()
+}
+
+pub(crate) fn all_tallies() -> Range {
+    Builder::new(Table::Tally).range()
+}
+
+pub(crate) fn released(batch: &BatchKey, pos: Pos) -> Key {
+    Builder::new(Table::Released).batch(batch).pos(pos).done()
+}
+
+pub(crate) fn releases(batch: &BatchKey) -> Range {
+    Builder::new(Table::Released).batch(batch).range()
+}
+
+/// All identities, by their DID.
+pub(crate) fn identities() -> Range {
+    Builder::new(Table::Identity).range()
+}
+
+/// The history of every key.
+pub(crate) fn all_histories() -> Range {
+    Builder::new(Table::History).range()
+}
+
+/// The list of votes that cannot be counted yet.
+pub(crate) fn ballot_list() -> Key {
+    Builder::new(Table::Wait).byte(20).done()
+}
+
+/// The list of messages behind another author's message whose place may still move up.
+pub(crate) fn moving_list() -> Key {
+    Builder::new(Table::Wait).byte(19).done()
+}
+
 /// The list of content from this peer that is in quarantine.
 pub(crate) fn peer_list(peer: &str) -> Key {
     Builder::new(Table::Wait).byte(16).text(peer).done()
@@ -468,12 +525,8 @@ fn wait_prefix(reason: &Reason) -> Builder {
         Reason::Content(batch) => wait(1).batch(batch),
         Reason::Provenance(batch) => wait(2).batch(batch),
         Reason::Earlier(context, place) => wait(3).hash(context).place(*place),
-        Reason::Slot(Lane { group, topic, author }, nonce) => {
-            let prefix = wait(4).hash(group).text(topic).text(author.as_str());
-            let mut key = prefix.0;
-            key.extend_from_slice(&nonce.to_be_bytes());
-            Builder(key)
-        }
+        Reason::Slot(lane, nonce) => of_slot(wait(4), lane, *nonce),
+        Reason::Before { lane, nonce, .. } => of_slot(wait(18), lane, *nonce),
         Reason::Registration(signer) => wait(5).text(signer.as_str()),
         Reason::SignerHistory(signer) => wait(6).text(signer.as_str()),
         Reason::Parent(id) => wait(7).uuid(id),
@@ -486,6 +539,12 @@ fn wait_prefix(reason: &Reason) -> Builder {
         Reason::Approval(message) => wait(13).message(message),
         Reason::Pool(id) => wait(14).uuid(id),
     }
+}
+
+fn of_slot(prefix: Builder, Lane { group, topic, author }: &Lane, nonce: u64) -> Builder {
+    let mut key = prefix.hash(group).text(topic).text(author.as_str()).0;
+    key.extend_from_slice(&nonce.to_be_bytes());
+    Builder(key)
 }
 
 #[cfg(test)]

@@ -38,6 +38,7 @@ pub(crate) enum Row {
     Slot(SlotState),
     Lane(Arc<LaneState>),
     Group(Arc<Group>),
+    Ballot(Ballot),
     Mark,
 }
 
@@ -193,6 +194,15 @@ pub(crate) struct LaneState {
     pub(crate) after: Pos,
 }
 
+/// A vote to release an event that cannot be counted yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Ballot {
+    /// Position of the event.
+    pub(crate) target: Pos,
+    /// Who voted.
+    pub(crate) signer: Signer,
+}
+
 /// Something defined under a name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Named {
@@ -228,6 +238,7 @@ impl Row {
             Self::Slot(row) => write(row),
             Self::Lane(row) => write(row),
             Self::Group(row) => write(row),
+            Self::Ballot(row) => write(row),
             Self::Mark => write(&()),
         }
     }
@@ -246,13 +257,15 @@ impl Row {
             Table::Claim => Self::Claim(read(bytes)?),
             Table::Verification => Self::Verification(read(bytes)?),
             Table::Datatype | Table::Interface | Table::Api | Table::Pool => Self::Named(read(bytes)?),
-            Table::Peer | Table::Unverified | Table::IdentityId => Self::Holder(read(bytes)?),
+            Table::Peer | Table::Unverified | Table::IdentityId | Table::Tally => Self::Holder(read(bytes)?),
             Table::Contract => Self::End(read(bytes)?),
             Table::Work => Self::Work(read(bytes)?),
             Table::Masked if super::key::is_slot(key) => Self::Slot(read(bytes)?),
             Table::Lane => Self::Lane(Arc::new(read(bytes)?)),
             Table::Group => Self::Group(Arc::new(read(bytes)?)),
+            Table::Ballot => Self::Ballot(read(bytes)?),
             Table::Masked
+            | Table::Released
             | Table::Lanes
             | Table::Delivery
             | Table::Naming

@@ -153,10 +153,19 @@ impl Member {
         }
     }
 
+    pub(crate) fn votes(&mut self, target: Pos) -> Option<explain::Tally> {
+        loop {
+            match explain::votes(&mut self.rows, target).unwrap() {
+                Answer::Is(tally) => return tally,
+                Answer::Need(needs) => self.answer(needs),
+            }
+        }
+    }
+
     pub(crate) fn lane(&mut self, lane: &Lane) -> Option<(u64, Reason)> {
         loop {
             match explain::lane(&mut self.rows, lane).unwrap() {
-                Answer::Is(found) => return found,
+                Answer::Is(found) => return found.map(|head| (head.nonce, head.reason)),
                 Answer::Need(needs) => self.answer(needs),
             }
         }

@@ -6,6 +6,7 @@ use photinus_model::Hash;
 use photinus_sequencing::Reason;
 use photinus_sequencing::decision::{Alarm, Decided, Verdict};
 use photinus_sequencing::explain::State;
+use photinus_sequencing::rules::PrivateOrder;
 use photinus_sequencing::facts::{BatchKey, Fact, MessageKey, Order, Place};
 use proptest::prelude::*;
 
@@ -19,9 +20,23 @@ fn lost() -> impl Strategy<Value = Vec<bool>> {
 }
 
 fn run(facts: &[Fact]) -> Member {
-    let mut member = Member::default();
+    run_in(PrivateOrder::Author, facts)
+}
+
+fn run_in(order: PrivateOrder, facts: &[Fact]) -> Member {
+    let mut member = member_in(order);
     member.feed(facts);
     member
+}
+
+fn member_in(order: PrivateOrder) -> Member {
+    let mut member = Member::default();
+    member.rules.private_order = order;
+    member
+}
+
+fn order() -> impl Strategy<Value = PrivateOrder> {
+    prop_oneof![Just(PrivateOrder::Author), Just(PrivateOrder::Ledger)]
 }
 
 /// The messages decided in each context, in the order of decision.
@@ -261,11 +276,11 @@ proptest! {
     /// or the order of a lane; open messages are decided as if there were no private ones.
     #[test]
     fn arrival_changes_nothing_in_private(ops in secrets(24), one in delivery(), other in delivery(), lost in lost(),
-                                          small in 1..4_usize, crash in any::<u16>()) {
+                                          small in 1..4_usize, crash in any::<u16>(), order in order()) {
         let story = story::write(&ops);
-        let one = run(&one.arrange(&story, &lost));
+        let one = run_in(order, &one.arrange(&story, &lost));
         let facts = other.arrange(&story, &lost);
-        let mut other = Member::default();
+        let mut other = member_in(order);
         other.rules.work_per_step = small;
         for (index, fact) in facts.iter().enumerate() {
             if index == usize::from(crash) % facts.len() {
@@ -278,12 +293,33 @@ proptest! {
         prop_assert_eq!(difference(&one, &other), [] as [String; 0]);
         prop_assert_eq!(one.verdicts(), other.verdicts());
         prop_assert_eq!(lanes(&one, &story), lanes(&other, &story));
+        if order == PrivateOrder::Ledger {
+            let topics = by_group(&one, &story);
+            prop_assert_eq!(&topics, &by_group(&other, &story));
+            for places in topics.values() {
+                prop_assert!(places.is_sorted_by_key(|(_, place)| place.pos), "a topic was decided out of order");
+            }
+        }
         let private: BTreeSet<_> = story.messages().filter(|message| message.kind.is_private()).map(|m| m.key).collect();
         let mut open = one.verdicts();
         open.retain(|message, _| !private.contains(message));
         let expected = Oracle::new(&one_of_each(&story, &lost)).decide(1);
         prop_assert_eq!(open, expected);
     }
+}
+
+/// The private messages decided on each topic of each group, in the order of decision.
+fn by_group(member: &Member, story: &Story) -> BTreeMap<(Hash, String), Vec<(MessageKey, Place)>> {
+    let messages: BTreeMap<_, _> = story.messages().map(|message| (message.key, message)).collect();
+    let mut topics: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for decided in member.decided() {
+        let message = messages[&decided.message];
+        let Some(group) = message.group.filter(|_| message.kind.is_private()) else { continue };
+        for topic in &message.topics {
+            topics.entry((group, topic.clone())).or_default().push((decided.message, decided.place));
+        }
+    }
+    topics
 }
 
 /// The messages decided in each lane, in the order of decision. Every message that was confirmed has the next nonce of its
