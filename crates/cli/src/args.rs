@@ -56,6 +56,8 @@ pub enum Command {
     /// See the namespaces of a running node, and have it read its configuration again.
     #[command(subcommand)]
     Namespaces(Namespaces),
+    /// Vote to give up a batch that will never come, so that what waits for it goes on.
+    Release(Release),
     /// Print the version.
     Version,
     /// Print a completion script for a shell.
@@ -215,6 +217,23 @@ pub struct Spi {
     /// Where the node's listener 'spi' is; http://name:password@host:port where it asks for a password.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:5101")]
     pub url: String,
+}
+
+/// Vote to give up a batch that will never come, so that what waits for it goes on.
+#[derive(Debug, Args)]
+pub struct Release {
+    /// Position of its pin on the ledger, as `photinus why` tells it.
+    #[arg(value_name = "POSITION")]
+    pub position: String,
+    /// Give it up on this node alone, at once and without a vote. The node then differs from the others if it still comes to them.
+    #[arg(long)]
+    pub alone: bool,
+    /// Where the node's API is.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:5000")]
+    pub url: String,
+    /// The namespace.
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    pub namespace: String,
 }
 
 /// Measure.

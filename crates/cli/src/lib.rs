@@ -33,6 +33,7 @@ pub async fn run(arguments: Photinus) -> Result<(), Error> {
         Command::Demo(args) => command::demo::run(args, output).await,
         Command::Bench(args) => bench::run(args, output).await,
         Command::Torture(args) => torture::run(args, output).await,
+        Command::Release(args) => command::release::run(args, output).await,
         Command::Why(args) => command::why::run(args, output).await,
         Command::Config(args) => command::config::run(args, output),
         Command::Namespaces(args) => command::namespaces::run(args, output).await,

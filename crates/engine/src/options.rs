@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use photinus_ports::blockchain::FirstEvent;
+pub use photinus_sequencing::rules::PrivateOrder;
 use serde_json::Value;
 
 /// Everything that a namespace is told when it starts.
@@ -25,6 +26,9 @@ pub struct Options {
     pub node: Node,
     /// Multiparty contracts in order of use: the network moves to the next one when a `terminate` is confirmed.
     pub contracts: Vec<Contract>,
+    /// How the private messages of different authors to one group stand to each other. Every member of the network must have the
+    /// same, from the first message on: a namespace that was started with one does not start with the other. Default: author.
+    pub private_order: PrivateOrder,
     /// How messages become batches.
     pub batching: Batching,
     /// Limits on what applications send.
@@ -62,6 +66,7 @@ impl Options {
             org: Organization::default(),
             node: Node::default(),
             contracts: Vec::new(),
+            private_order: PrivateOrder::default(),
             batching: Batching::default(),
             limits: Limits::default(),
             download: Download::default(),

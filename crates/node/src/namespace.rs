@@ -25,6 +25,7 @@ fn options(config: &Config, namespace: &Namespace) -> Options {
         multiparty: multiparty.enabled,
         description: namespace.description.clone(),
         default_key: namespace.default_key.clone(),
+        private_order: multiparty.private_order,
         org: multiparty.org.clone(),
         node: multiparty.node.clone(),
         contracts: multiparty.contracts.clone(),

@@ -27,6 +27,16 @@ impl Position {
     pub fn protocol_id(&self) -> String {
         format!("{:012}/{:06}/{:06}", self.block, self.transaction, self.log)
     }
+
+    /// Reads a `protocolId`, with or without leading zeros.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('/');
+        let mut next = || parts.next().filter(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
+        let position =
+            Self { block: next()?.parse().ok()?, transaction: next()?.parse().ok()?, log: next()?.parse().ok()? };
+        parts.next().is_none().then_some(position)
+    }
 }
 
 /// A contract's place on its chain: `{"address":"0x…"}` on Ethereum, addresses in lower case.

@@ -56,6 +56,8 @@ pub enum Decision {
     Lacking {
         /// The content.
         batch: BatchKey,
+        /// Position of the pin.
+        pos: Pos,
         /// The lane.
         lane: crate::reason::Lane,
     },
@@ -68,14 +70,16 @@ pub enum Decision {
         /// Its payload.
         payload: DataKey,
     },
-    /// Members agreed to give up what was not decided of an event.
+    /// What was not decided of an event was given up.
     Released {
         /// Position of the event.
         pos: Pos,
         /// The batch that it names.
         batch: BatchKey,
-        /// Position of the vote that was missing.
-        vote: Pos,
+        /// Indexes of the values, ascending.
+        indexes: Vec<u32>,
+        /// Position of the vote that was missing. Nothing if the operator of this node ordered it.
+        vote: Option<Pos>,
     },
     /// The contract in force changed, or may change.
     Contract(Contract),

@@ -6,9 +6,9 @@ use crate::decision::Verdict;
 use crate::facts::content::{Content, Message};
 use crate::facts::{BatchKey, MessageKey, Place, Pos};
 use crate::reason::{Lane, Reason};
+pub use crate::release::Tally;
 use crate::rows::row::{MessageState, Pinned};
 use crate::rows::{Error, Need, Rows, Stop, key};
-pub use crate::release::Tally;
 use crate::{contract, lanes, open, release};
 
 /// An answer, or what must be loaded to find it. After a need, ask again.
@@ -191,9 +191,19 @@ fn behind(rows: &mut Rows, content: &Content, message: &Message, values: &[Hash]
     for (topic, value) in message.topics.iter().zip(values) {
         let lane = Lane { group: *group, topic: topic.clone(), author: content.author.clone() };
         // An author who is no member has no lane; the message waits for a slot that it will never get.
-        let next = rows.lane(&lanes::id(group, topic, &content.author))?.map(|state| state.next);
-        if next.is_none_or(|next| lanes::value(&lane, next) != *value) {
-            return Ok(Some(Reason::Slot(lane, next.unwrap_or_default())));
+        let Some(state) = rows.lane(&lanes::id(group, topic, &content.author))? else {
+            return Ok(Some(Reason::Slot(lane, 0)));
+        };
+        if lanes::value(&lane, state.next) != *value {
+            return Ok(Some(Reason::Slot(lane, state.next)));
+        }
+        // Whoever was not signed by the right key has the value, but not the slot.
+        let has = match lanes::standing(rows, &state, state.next)?.standing {
+            lanes::Standing::Won(winner) => winner.message().is_some_and(|won| won.key == message.key),
+            _ => false,
+        };
+        if !has {
+            return Ok(Some(Reason::Slot(lane, state.next)));
         }
     }
     Ok(None)

@@ -33,7 +33,7 @@ pub(crate) fn take(machine: &mut Machine<'_>, fact: &Fact) -> Result<(), Stop> {
             mark(machine, key::token(*record, message), reason)
         }
         Fact::PoolActive(pool) => mark(machine, key::active_pool(pool), Reason::Pool(*pool)),
-        Fact::Operator(Order::Abandon(pos)) => retraction::abandon(machine, *pos).map(|_| ()),
+        Fact::Operator(Order::Abandon(pos)) => retraction::abandon(machine, *pos, None),
         Fact::Continue => contract::look(machine),
     }
 }

@@ -14,8 +14,8 @@ use crate::rows::row::{MessageState, Pinned, Row, Stored};
 use crate::rows::{Rows, Stop, key};
 use crate::step::Machine;
 use crate::verdict::{self, Judgement, Subject};
-use crate::{release, waits};
 use crate::work::Item;
+use crate::{release, waits};
 
 /// Closes the contexts of an event whose content is not known.
 pub(crate) fn close(machine: &mut Machine<'_>, event: &Event) {

@@ -4,10 +4,8 @@
 //! enough by the organisation above the signer of the event; otherwise more than half of all of them must have voted. Whoever
 //! registers later has no say, so nobody can gather votes once there is something to release.
 
-
-use crate::decision::Decision;
 use crate::facts::definition::{Definition, IdentityKind};
-use crate::facts::{Event, Place, Pos, Release};
+use crate::facts::{BatchKey, Event, Place, Pos, Release};
 use crate::keys::{self, Status};
 use crate::rows::row::{Ballot, Holder, Row};
 use crate::rows::{Rows, Stop, key};
@@ -19,8 +17,12 @@ use crate::{contract, retraction, waits};
 const ANCESTORS: usize = 16;
 
 /// How the votes on an event stand.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tally {
+    /// The batch that it names.
+    pub batch: BatchKey,
+    /// How many of its values are not decided.
+    pub undecided: usize,
     /// Whose votes count.
     pub votes: Vec<Did>,
     /// The organisation whose vote is enough, if that is known.
@@ -81,11 +83,9 @@ pub(crate) fn look(machine: &mut Machine<'_>, at: Pos, ballot: &Ballot) -> Resul
     drop_ballot(machine, at)?;
     for vote in votes(machine.rows, target)? {
         machine.rests_on(vote.place.pos);
+        machine.rows.remove(key::tally(target, vote.did.as_str()));
     }
-    if retraction::abandon(machine, target)? {
-        machine.say(Decision::Released { pos: target, batch: pinned.event.batch, vote: at });
-    }
-    Ok(())
+    retraction::abandon(machine, target, Some(at))
 }
 
 fn keep(machine: &mut Machine<'_>, at: Pos, ballot: &Ballot) -> Result<(), Stop> {
@@ -257,10 +257,18 @@ pub(crate) fn tally(rows: &mut Rows, target: Pos) -> Result<Option<Tally>, Stop>
         Owner::Nobody | Owner::Unknown => None,
     };
     let votes = votes(rows, target)?.into_iter().map(|vote| vote.did).collect();
-    Ok(Some(Tally { votes, owner, electorate: electorate(rows, target)? }))
+    let event = &pinned.event;
+    let mut undecided = 0;
+    for (value, index) in event.values.iter().zip(0..) {
+        let at = event.place(index);
+        let open = if event.masked() { key::claim_on(value, at) } else { key::open(value, at) };
+        undecided += usize::from(rows.has(&open)?);
+    }
+    let batch = event.batch;
+    Ok(Some(Tally { batch, undecided, votes, owner, electorate: electorate(rows, target)? }))
 }
 
 /// Where events were given up that name a batch: the lowest.
-pub(crate) fn given_up(rows: &mut Rows, batch: &crate::facts::BatchKey) -> Result<Option<Pos>, Stop> {
+pub(crate) fn given_up(rows: &mut Rows, batch: &BatchKey) -> Result<Option<Pos>, Stop> {
     rows.first_pos(&key::releases(batch))
 }

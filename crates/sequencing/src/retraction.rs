@@ -57,21 +57,21 @@ pub(crate) fn next(machine: &mut Machine<'_>, from: Pos) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Voids the values of an event that no decided message has used. False if there are none.
-pub(crate) fn abandon(machine: &mut Machine<'_>, pos: Pos) -> Result<bool, Stop> {
-    let Some(pinned) = machine.rows.event(pos)? else { return Ok(false) };
+/// Voids the values of an event that no decided message has used, by a vote or by order of the operator.
+pub(crate) fn abandon(machine: &mut Machine<'_>, pos: Pos, vote: Option<Pos>) -> Result<(), Stop> {
+    let Some(pinned) = machine.rows.event(pos)? else { return Ok(()) };
     if pinned.void {
-        return Ok(false);
+        return Ok(());
     }
     let event = &pinned.event;
     let indexes = if event.masked() { lanes::give_up(machine, event)? } else { unbind(machine, event)? };
     if indexes.is_empty() {
-        return Ok(false);
+        return Ok(());
     }
-    machine.say(Decision::Void { pos, indexes });
+    machine.say(Decision::Released { pos, batch: event.batch, indexes, vote });
     machine.rows.put(key::released(&event.batch, pos), Row::Mark);
     machine.rows.put(key::event(pos), Row::Event(Pinned { event: pinned.event, void: true }));
-    Ok(true)
+    Ok(())
 }
 
 /// Takes back all that an event noted. Returns the indexes of the values that were still open, ascending.

@@ -79,10 +79,24 @@ impl Network {
     /// # Panics
     /// When a member cannot be started.
     pub async fn start(count: usize) -> Self {
+        let mut stores = Vec::with_capacity(count);
+        for _ in 0..count {
+            stores.push(Store::open(photinus_store::Options::temporary()).await.expect("a temporary store opens"));
+        }
+        Self::start_on(stores, |_| {}).await
+    }
+
+    /// Starts a member on each of these stores, with options of the test's choice.
+    ///
+    /// # Panics
+    /// When a member cannot be started.
+    pub async fn start_on(stores: Vec<Store>, choose: impl Fn(&mut Options)) -> Self {
         let (ledger, storage, fabric) = (ledger::Ledger::new(), storage::Storage::new(), Fabric::new());
-        let mut members = Vec::with_capacity(count);
-        for index in 0..count {
-            members.push(Member::new(index, &ledger, &storage, &fabric).await);
+        let mut members = Vec::with_capacity(stores.len());
+        for (index, store) in stores.into_iter().enumerate() {
+            let mut member = Member::new(index, store, &ledger, &storage, &fabric);
+            choose(&mut member.options);
+            members.push(member);
         }
         for member in &mut members {
             member.start().await;
@@ -96,10 +110,18 @@ impl Network {
     /// When that does not succeed.
     pub async fn registered(count: usize) -> Self {
         let network = Self::start(count).await;
-        for member in &network.members {
+        network.register().await;
+        network
+    }
+
+    /// Registers every member's organisation and node, one after the other.
+    ///
+    /// # Panics
+    /// When that does not succeed.
+    pub async fn register(&self) {
+        for member in &self.members {
             member.register().await;
         }
-        network
     }
 
     /// Stops every member in order.
@@ -111,14 +133,14 @@ impl Network {
 }
 
 impl Member {
-    async fn new(
+    fn new(
         index: usize,
+        store: Store,
         ledger: &Arc<ledger::Ledger>,
         storage: &Arc<storage::Storage>,
         fabric: &Arc<Fabric>,
     ) -> Self {
         let (key, spare) = (key(index), spare_key(index));
-        let store = Store::open(photinus_store::Options::temporary()).await.expect("a temporary store opens");
         let mut options = Options::new(NAMESPACE);
         options.org =
             options::Organization { name: format!("org_{index}"), key: Some(key.clone()), description: String::new() };
@@ -151,6 +173,17 @@ impl Member {
     /// # Panics
     /// When it runs already, or cannot be started.
     pub async fn start(&mut self) {
+        self.try_start().await.expect("the namespace starts");
+    }
+
+    /// Starts its namespace, which may refuse.
+    ///
+    /// # Errors
+    /// When it does.
+    ///
+    /// # Panics
+    /// When it runs already.
+    pub async fn try_start(&mut self) -> Result<(), photinus_engine::namespace::Error> {
         assert!(self.running.is_none(), "member {} runs already", self.index);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -169,7 +202,16 @@ impl Member {
         };
         let (options, store) = (self.options.clone(), self.store.clone());
         let started = runtime.spawn(Namespace::start(options, ports, store)).await.expect("starting does not panic");
-        self.running = Some((runtime, started.expect("the namespace starts")));
+        match started {
+            Ok(namespace) => {
+                self.running = Some((runtime, namespace));
+                Ok(())
+            }
+            Err(error) => {
+                runtime.shutdown_background();
+                Err(error)
+            }
+        }
     }
 
     /// The running namespace.

@@ -220,7 +220,12 @@ const SHAPES: &[(&str, &str)] = &[
     ),
     ("Cause", "kind:string reason:string position:string from:string since:time tried:Attempt[] next:string"),
     ("Attempt", "operation:uuid type:operationType status:operationStatus error:string updated:time"),
-    ("BlockedTopic", "topic:string context:hash since:time undecided:int waitsFor:Cause"),
+    (
+        "BlockedTopic",
+        "topic:string context:hash group:hash author:string since:time undecided:int position:string waitsFor:Cause",
+    ),
+    ("TopicPosition", "position:string"),
+    ("TopicRelease", "position:string batch:uuid undecided:int votes:string[] owner:string electorate:int"),
     ("ChartHistogram", "count:string timestamp:time types:ChartType[] isCapped:bool"),
     ("ChartType", "count:string type:string"),
     ("PinRewind", "sequence:int batch:uuid"),

@@ -1,6 +1,7 @@
 //! `/status` and `/namespaces`.
 
 use http::StatusCode;
+use photinus_engine::aggregation::release::Wanted;
 use serde::Serialize;
 
 use crate::{
@@ -27,6 +28,13 @@ pub(super) static ROUTES: &[Route] = &[
     Route::get("status", "getStatus", |r| Box::pin(status(r))).gives("NamespaceStatus"),
     Route::get("status/multiparty", "getStatusMultiparty", |r| Box::pin(multiparty(r))).gives("MultipartyStatus"),
     Route::get("status/topics", "getStatusTopics", |r| Box::pin(topics(r))).with(LIMIT).gives("BlockedTopic[]"),
+    Route::post("status/topics/release", "postStatusTopicsRelease", |r| Box::pin(release(r)))
+        .status(202)
+        .takes("TopicPosition")
+        .gives("TopicRelease"),
+    Route::post("status/topics/abandon", "postStatusTopicsAbandon", |r| Box::pin(abandon(r)))
+        .takes("TopicPosition")
+        .gives("TopicRelease"),
     Route::get("status/batchmanager", "getStatusBatchManager", |r| Box::pin(batches(r))).gives("BatchManagerStatus"),
 ];
 
@@ -115,6 +123,18 @@ async fn topics(request: Request) -> Answer {
         Failure::bad("FF00192", format_args!("parameter 'limit' must be a number from 1 to {MOST_TOPICS}"))
     })?;
     ok(&request.namespace()?.blocked_topics(limit).await?)
+}
+
+/// Votes on the ledger to give up a batch that does not come. It is given up when the votes are enough, on every member alike.
+async fn release(mut request: Request) -> Answer {
+    let wanted: Wanted = request.json().await?;
+    reply::json(StatusCode::ACCEPTED, &request.namespace()?.release(&wanted).await?)
+}
+
+/// Gives up a batch that does not come, on this node alone.
+async fn abandon(mut request: Request) -> Answer {
+    let wanted: Wanted = request.json().await?;
+    ok(&request.namespace()?.abandon(&wanted).await?)
 }
 
 async fn batches(request: Request) -> Answer {

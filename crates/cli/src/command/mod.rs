@@ -6,6 +6,7 @@ pub(crate) mod demo;
 pub(crate) mod deploy;
 pub(crate) mod namespaces;
 pub(crate) mod network;
+pub(crate) mod release;
 pub(crate) mod start;
 pub(crate) mod version;
 pub(crate) mod why;

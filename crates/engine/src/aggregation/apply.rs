@@ -19,7 +19,7 @@ use photinus_store::{Change, change};
 use super::{
     fetches,
     group::{Fetch, Group},
-    repair, waits,
+    release, repair, waits,
 };
 use crate::{core::Core, namespace::Turn};
 
@@ -45,12 +45,15 @@ pub(super) async fn apply(
         Decision::Decided(decided) => self::decided(core, group, *decided).await?,
         // Their rows are marked while they are new; later they only show that nothing came of them.
         Decision::Void { pos, indexes } => group.void(pos, indexes),
+        Decision::Released { pos, batch, indexes, vote } => {
+            release::apply(core, group, pos, batch, indexes, vote).await?
+        }
         Decision::Waiting { message, reason, .. } => {
             tracing::debug!(namespace = core.name(), message = %message.id, ?reason, "message waits");
         }
         Decision::Fetch { batch, payload_ref, .. } => fetch(core, group, batch, payload_ref, tx)?,
-        Decision::Lacking { batch, lane } => {
-            let lacking = repair::Lacking::new(batch, &lane);
+        Decision::Lacking { batch, pos, lane } => {
+            let lacking = repair::Lacking::new(batch, pos, &lane);
             if !core.aggregation.is_lacking(batch) && !group.after.lacking.contains(&lacking) {
                 group.push(lacking.remember()?);
                 group.after.lacking.push(lacking);

@@ -4,9 +4,13 @@ use std::collections::BTreeMap;
 
 use photinus_model::{Hash, Time, pin::Pin};
 use photinus_query::{Condition, Query, collection::PINS};
+use photinus_sequencing::Reason;
 use serde::Serialize;
 
-use super::why::{self, Cause};
+use super::{
+    repair, waits,
+    why::{self, Cause},
+};
 use crate::{Namespace, core::Core, error::Error};
 
 /// Most undecided pins that are looked at.
@@ -21,33 +25,42 @@ pub struct Blocked {
     /// The topic, if a message on it is known here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub topic: Option<String>,
-    /// What stands for it on the ledger.
+    /// What stands for it on the ledger. For private messages, which the ledger hides: the group.
     pub context: Hash,
+    /// The group, if it is a topic of private messages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<Hash>,
+    /// Whose private message is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub author: Option<String>,
     /// Since when.
     pub since: Time,
     /// Places on the ledger that are not decided.
     pub undecided: u64,
+    /// Where the first of them stands: what can be given up by `status/topics/release`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<String>,
     /// What the first of them waits for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waits_for: Option<Cause>,
 }
 
 impl Namespace {
-    /// The topics of broadcasts on which something waits, longest first, at most `limit`. What is merely being decided at this
-    /// moment shows without a reason.
-    ///
-    /// Private messages are not shown: what stands for them on the ledger tells no topic.
+    /// The topics on which something waits, longest first, at most `limit`. What is merely being decided at this moment shows
+    /// without a reason. Of private messages those are shown whose payload is missing.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub async fn blocked_topics(&self, limit: usize) -> Result<Vec<Blocked>, Error> {
         let core = self.core();
         let mut open = undecided(core).await?;
+        open.extend(lacking(self, limit).await?);
         open.sort_by_key(|blocked| blocked.since);
         open.truncate(limit);
-        for blocked in &mut open {
+        for blocked in open.iter_mut().filter(|blocked| blocked.group.is_none()) {
             blocked.topic = topic(core, blocked.context).await?;
             if let Some((place, reason)) = why::closed(self, blocked.context).await? {
+                blocked.position = Some(waits::position(place.pos).protocol_id());
                 blocked.waits_for = Some(why::cause(core, None, place, &reason).await?);
             }
         }
@@ -64,8 +77,16 @@ async fn undecided(core: &Core) -> Result<Vec<Blocked>, Error> {
         let Some(last) = page.last() else { break };
         (after, seen) = (last.sequence, seen + page.len());
         for pin in page.into_iter().filter(|pin| !pin.masked) {
-            let fresh =
-                || Blocked { topic: None, context: pin.hash, since: pin.created, undecided: 0, waits_for: None };
+            let fresh = || Blocked {
+                topic: None,
+                context: pin.hash,
+                group: None,
+                author: None,
+                since: pin.created,
+                undecided: 0,
+                position: None,
+                waits_for: None,
+            };
             let blocked = found.entry(pin.hash).or_insert_with(fresh);
             blocked.undecided += 1;
             blocked.since = blocked.since.min(pin.created);
@@ -75,6 +96,27 @@ async fn undecided(core: &Core) -> Result<Vec<Blocked>, Error> {
         }
     }
     Ok(found.into_values().collect())
+}
+
+/// Private messages whose payload is missing.
+async fn lacking(namespace: &Namespace, limit: usize) -> Result<Vec<Blocked>, Error> {
+    let core = namespace.core();
+    let mut found = Vec::new();
+    for (lacking, place) in repair::noted(namespace, limit).await? {
+        let pins = core.store.read(core.name()).pins_of(lacking.id).await?;
+        let Some(since) = pins.iter().map(|pin| pin.created).min() else { continue };
+        found.push(Blocked {
+            topic: Some(lacking.topic.clone()),
+            context: lacking.group,
+            group: Some(lacking.group),
+            author: Some(lacking.author.clone()),
+            since,
+            undecided: pins.len() as u64,
+            position: Some(waits::position(place.pos).protocol_id()),
+            waits_for: Some(why::cause(core, None, place, &Reason::Content(lacking.batch())).await?),
+        });
+    }
+    Ok(found)
 }
 
 /// The topic that a context stands for, from messages that are here.

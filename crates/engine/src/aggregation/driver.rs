@@ -159,6 +159,7 @@ impl Driver {
                     turn.content(content).await?;
                 }
                 Job::Unpinned(content, group) => turn.unpinned(content, group.as_ref()).await?,
+                Job::Order(order) => turn.fact(&Fact::Operator(order.clone())).await?,
                 Job::Blob(blob, fetch) => {
                     let hash = blob.hash;
                     turn.received(blob).await?;
@@ -285,6 +286,12 @@ impl Turn<'_> {
                     self.record(log, transaction::Type::Unset, None)?;
                 }
                 self.fact(&Fact::Action(action)).await?;
+            }
+            Meaning::Release(release) => {
+                if counts {
+                    self.record(log, transaction::Type::Unset, None)?;
+                }
+                self.fact(&Fact::Release(release)).await?;
             }
             Meaning::Pin(event, kind) => {
                 if counts {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use photinus_model::{JsonText, batch::Batch, blob::Blob, group::Group};
 use photinus_ports::blockchain::{Delivery, SinkClosed};
-use photinus_sequencing::facts::Source;
+use photinus_sequencing::facts::{Order, Source};
 use tokio::sync::{mpsc, oneshot};
 
 /// A batch whose content was accepted, and where it came from.
@@ -28,6 +28,8 @@ pub(super) enum Job {
     Unpinned(Content, Option<Group>),
     /// A blob is held, whole and verified, and is to be written down; with the key of the note of its fetch if it was fetched.
     Blob(Blob, Option<Vec<u8>>),
+    /// What the operator orders.
+    Order(Order),
 }
 
 impl Job {
@@ -43,7 +45,7 @@ impl Job {
                 1 + delivery.logs.iter().map(|log| 1 + log.pin.contexts.len()).sum::<usize>()
             }
             Self::Content(content, _) | Self::Unpinned(content, _) => 1 + content.batch.payload.messages.len(),
-            Self::Blob(..) => 1,
+            Self::Blob(..) | Self::Order(_) => 1,
         }
     }
 }

@@ -8,12 +8,14 @@ use std::sync::Arc;
 use photinus_model::{Hash, Uuid, transaction};
 use photinus_ports::blockchain::{Log, Position};
 use photinus_sequencing::{
-    facts::{Action, BatchKey, Event, Pos},
+    facts::{Action, BatchKey, Event, Pos, Release},
     text::Signer,
 };
 
 /// What network actions begin with.
 const ACTION_PREFIX: &str = "firefly:";
+/// The action that votes to give up the event at the position in its payload.
+const RELEASE: &str = "firefly:release";
 /// The third field of a pin that came through `pinBatch`.
 const BATCH_PIN: &str = "firefly:batch_pin";
 /// The third field of a pin that travelled in a custom contract's call.
@@ -26,6 +28,8 @@ pub(crate) enum Meaning {
     Pin(Arc<Event>, transaction::Type),
     /// The network as a whole is asked for something.
     Action(Action),
+    /// A vote to give up an event.
+    Release(Release),
     /// Nothing that orders anything.
     Nothing(&'static str),
 }
@@ -40,6 +44,10 @@ pub(crate) fn pos(position: Position) -> Pos {
 pub(crate) fn read(log: &Log, contract: u32, version: u8, network_namespace: &str) -> Meaning {
     let (pin, signer) = (&log.pin, Signer::from(log.pin.signer.as_str()));
     if pin.contexts.is_empty() && pin.action.starts_with(ACTION_PREFIX) && pin.action != BATCH_PIN {
+        let target = (pin.action == RELEASE).then(|| Position::parse(&pin.payload_ref)).flatten();
+        if let Some(target) = target {
+            return Meaning::Release(Release { pos: pos(log.position), contract, signer, target: self::pos(target) });
+        }
         return Meaning::Action(Action { pos: pos(log.position), contract, signer, action: pin.action.clone() });
     }
     if version < 2 && pin.action != network_namespace {
@@ -125,6 +133,18 @@ mod tests {
         let Meaning::Action(action) = read(&log("firefly:terminate", vec![]), 3, 2, "net") else { panic!("an action") };
         assert_eq!((action.action.as_str(), action.contract), ("firefly:terminate", 3));
         assert!(matches!(read(&log("firefly:terminate", vec![Hash::of("t")]), 0, 2, "net"), Meaning::Pin(..)));
+    }
+
+    #[test]
+    fn a_release_names_a_position() {
+        let mut vote = log(RELEASE, vec![]);
+        vote.pin.payload_ref = "000000000004/000001/000007".into();
+        let Meaning::Release(release) = read(&vote, 0, 2, "net") else { panic!("a release") };
+        assert_eq!(release.target, Pos { block: 4, tx: 1, log: 7 });
+        for wrong in ["", "4/1", "4/1/7/0", "a/1/7", "+4/1/7"] {
+            vote.pin.payload_ref = wrong.into();
+            assert!(matches!(read(&vote, 0, 2, "net"), Meaning::Action(_)), "{wrong}");
+        }
     }
 
     #[test]

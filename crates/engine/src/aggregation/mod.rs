@@ -18,6 +18,8 @@ mod inbox;
 mod ledger;
 mod machine;
 mod nodes;
+mod order;
+pub mod release;
 mod repair;
 mod rewind;
 mod unpinned;
@@ -40,7 +42,11 @@ use parking_lot::Mutex;
 use photinus_model::{blob::Blob, group::Group};
 pub(crate) use photinus_ports::blockchain::SinkClosed as Closed;
 use photinus_ports::blockchain::{Delivery, LedgerSink, Receipt, SinkClosed};
-use photinus_sequencing::{decision::Alarm, facts::BatchKey, rules};
+use photinus_sequencing::{
+    decision::Alarm,
+    facts::{BatchKey, Order, Pos},
+    rules,
+};
 pub use rewind::Rewind;
 use tokio::sync::{Notify, Semaphore, mpsc};
 
@@ -52,6 +58,16 @@ pub enum Error {
     /// What was stored cannot be read.
     #[error("failed to read the state of the ledger's order: {0}")]
     Driver(String),
+    /// The namespace has messages that were ordered another way.
+    #[error(
+        "privateOrder is '{configured}', but this namespace was started with '{stored}', and what is ordered stays so: set it back"
+    )]
+    Order {
+        /// What the configuration says.
+        configured: &'static str,
+        /// What was chosen first.
+        stored: String,
+    },
     /// The store cannot be read.
     #[error(transparent)]
     Store(#[from] photinus_store::Error),
@@ -158,6 +174,11 @@ impl Handle {
         }
     }
 
+    /// Gives up what is not decided of the event at a position. Returns when that is durable.
+    async fn abandon(&self, pos: Pos) -> Result<(), SinkClosed> {
+        self.take(Job::Order(Order::Abandon(pos))).await
+    }
+
     async fn take(&self, job: Job) -> Result<(), SinkClosed> {
         self.inbox.deliver(job).await
     }
@@ -207,6 +228,7 @@ impl Handle {
 /// # Errors
 /// When the store cannot be read.
 pub(crate) async fn start(core: &Arc<Core>) -> Result<(), Error> {
+    order::check(core).await?;
     let Some(receiver) = core.aggregation.receiver.lock().take() else { return Ok(()) };
     let receiver = Arc::new(tokio::sync::Mutex::new(receiver));
     let owner = Arc::clone(core);
@@ -227,6 +249,7 @@ fn rules(core: &Core) -> rules::Rules {
     rules::Rules {
         contracts: u32::try_from(core.options.contracts.len()).unwrap_or(u32::MAX),
         legacy_namespace: legacy(core),
+        private_order: core.options.private_order,
         ..rules::Rules::default()
     }
 }

@@ -10,16 +10,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use photinus_model::{Hash, Uuid, wire};
-use photinus_ports::{exchange::Route, peers::PeerId};
+use photinus_ports::{blockchain::Position, exchange::Route, peers::PeerId};
 use photinus_sequencing::{
-    facts::{BatchKey, Source},
+    facts::{BatchKey, Place, Pos, Source},
     reason::Lane,
 };
 use photinus_store::{Change, ChangeSet};
 use serde::{Deserialize, Serialize};
 
-use super::inbox::Content;
-use crate::{core::Core, reception::Question, space};
+use super::{inbox::Content, ledger, waits};
+use crate::{Namespace, core::Core, reception::Question, space};
 
 /// Largest answer that is read.
 const MAX_ANSWER: u64 = 4 << 20;
@@ -29,13 +29,26 @@ const MAX_ANSWER: u64 = 4 << 20;
 pub(super) struct Lacking {
     pub(super) id: Uuid,
     pub(super) hash: Hash,
-    group: Hash,
-    author: String,
+    pub(super) group: Hash,
+    pub(super) author: String,
+    /// Where it was pinned.
+    #[serde(default)]
+    pub(super) position: Option<String>,
+    #[serde(default)]
+    pub(super) topic: String,
 }
 
 impl Lacking {
-    pub(super) fn new(batch: BatchKey, lane: &Lane) -> Self {
-        Self { id: batch.id, hash: batch.hash, group: lane.group, author: lane.author.as_str().to_owned() }
+    pub(super) fn new(batch: BatchKey, pos: Pos, lane: &Lane) -> Self {
+        let Lane { group, topic, author } = lane;
+        Self {
+            id: batch.id,
+            hash: batch.hash,
+            group: *group,
+            author: author.as_str().to_owned(),
+            position: Some(waits::position(pos).protocol_id()),
+            topic: topic.clone(),
+        }
     }
 
     pub(super) fn batch(&self) -> BatchKey {
@@ -73,6 +86,18 @@ pub(crate) async fn resume(core: &Arc<Core>) -> Result<(), photinus_store::Error
             }
         }
     }
+}
+
+/// What is lacking, and where it was pinned: at most `limit` that are noted with their place.
+pub(super) async fn noted(namespace: &Namespace, limit: usize) -> Result<Vec<(Lacking, Place)>, photinus_store::Error> {
+    let core = namespace.core();
+    let page = core.store.kv_range(core.name(), space::REPAIRS, &[], None, limit).await?;
+    let noted = page.iter().filter_map(|(_, value)| serde_json::from_slice::<Lacking>(value).ok());
+    let placed = noted.filter_map(|lacking| {
+        let position = Position::parse(lacking.position.as_deref()?)?;
+        Some((lacking, Place { pos: ledger::pos(position), index: 0 }))
+    });
+    Ok(placed.collect())
 }
 
 /// Asks for it in the background, once it has been waited for long enough.

@@ -38,6 +38,8 @@ pub struct Wait {
 pub struct LaneWait {
     /// Its number among the author's messages to the group on the topic.
     pub nonce: u64,
+    /// The position of its log.
+    pub position: Position,
     /// The kind of fact that is missing, in one word.
     pub kind: &'static str,
     /// What is missing, for people. Its text may change.
@@ -92,9 +94,9 @@ impl Namespace {
     pub async fn why_lane(&self, group: Hash, topic: &str, author: &str) -> Result<Option<LaneWait>, Error> {
         let lane = Lane { group, topic: topic.to_owned(), author: Did::from(author) };
         let found = ask(self, |rows| explain::lane(rows, &lane)).await?;
-        Ok(found.map(|(nonce, reason)| {
+        Ok(found.map(|explain::LaneHead { nonce, place, reason }| {
             let (kind, reason) = describe(&reason);
-            LaneWait { nonce, kind, reason }
+            LaneWait { nonce, position: position(place.pos), kind, reason }
         }))
     }
 
@@ -149,6 +151,9 @@ pub(super) fn describe(reason: &Reason) -> (&'static str, String) {
         Reason::Provenance(batch) => ("provenance", format!("batch {} from somebody entitled to it", batch.id)),
         Reason::Earlier(context, place) => ("earlier", format!("what stands at {} in context {context}", at(place))),
         Reason::Slot(lane, nonce) => ("slot", format!("nonce {nonce} of {} on topic {}", lane.author, lane.topic)),
+        Reason::Before { lane, nonce, .. } => {
+            ("before", format!("message {nonce} of {} on topic {}, which stands before it", lane.author, lane.topic))
+        }
         Reason::Registration(key) => ("registration", format!("the registration of key {key}")),
         Reason::SignerHistory(key) => ("signer-history", format!("earlier content signed by key {key}")),
         Reason::Parent(id) => ("parent", format!("a parent identity with id {id}")),

@@ -154,7 +154,10 @@ async fn causes(namespace: &Namespace, message: &Message) -> Result<Vec<Cause>, 
     match state {
         Some(explain::State::Waiting { place, reason }) => chain(namespace, message, place, reason).await,
         Some(explain::State::Decided { .. } | explain::State::Ready { .. }) => Ok(Vec::new()),
-        None => untold(core, message).await,
+        None => match given_up(namespace, message).await? {
+            Some(cause) => Ok(vec![cause]),
+            None => untold(core, message).await,
+        },
     }
 }
 
@@ -169,7 +172,27 @@ async fn untold(core: &Core, message: &Message) -> Result<Vec<Cause>, Error> {
     Ok(vec![Cause { position: None, ..cause }])
 }
 
-fn unreadable(error: super::Error) -> Error {
+/// A message whose batch was given up, and that stands nowhere else.
+async fn given_up(namespace: &Namespace, message: &Message) -> Result<Option<Cause>, Error> {
+    let core = namespace.core();
+    let Some(id) = message.batch else { return Ok(None) };
+    let Some(hash) = core.store.read(core.name()).batch(id).await?.and_then(|batch| batch.hash) else {
+        return Ok(None);
+    };
+    let batch = BatchKey { id, hash };
+    let found = waits::ask(namespace, |rows| explain::given_up(rows, &batch)).await.map_err(unreadable)?;
+    Ok(found.map(|pos| Cause {
+        kind: "released",
+        reason: format!("nothing: batch {id} was given up, so it will not be decided"),
+        position: Some(waits::position(pos).protocol_id()),
+        from: None,
+        since: None,
+        tried: Vec::new(),
+        next: advice("released"),
+    }))
+}
+
+pub(super) fn unreadable(error: super::Error) -> Error {
     Error::Namespace(error.into())
 }
 
@@ -225,19 +248,19 @@ async fn chain(namespace: &Namespace, message: &Message, place: Place, reason: R
         if links.len() >= MAX_LINKS || seen.contains(&reason) {
             return Ok(links);
         }
-        let Some((next_place, next)) = behind(namespace, place, &reason).await? else { return Ok(links) };
+        let Some((next_place, next)) = behind(namespace, &reason).await? else { return Ok(links) };
         seen.push(std::mem::replace(&mut reason, next));
         place = next_place;
     }
 }
 
 /// Why that which is waited for waits itself.
-async fn behind(namespace: &Namespace, place: Place, reason: &Reason) -> Result<Option<(Place, Reason)>, Error> {
+async fn behind(namespace: &Namespace, reason: &Reason) -> Result<Option<(Place, Reason)>, Error> {
     match reason {
         Reason::Earlier(context, _) | Reason::Below(context, _) => closed(namespace, *context).await,
-        Reason::Slot(lane, _) => {
+        Reason::Slot(lane, _) | Reason::Before { lane, .. } => {
             let found = waits::ask(namespace, |rows: &mut Rows| explain::lane(rows, lane)).await.map_err(unreadable)?;
-            Ok(found.map(|(_, reason)| (place, reason)))
+            Ok(found.map(|head| (head.place, head.reason)))
         }
         _ => Ok(None),
     }
@@ -287,7 +310,7 @@ pub(super) async fn cause(
         (_, Reason::Blob(_)) => message.map(|message| message.header.author.clone()),
         (_, Reason::Registration(key) | Reason::SignerHistory(key)) => Some(key.to_string()),
         (_, Reason::Owner(did)) => Some(did.to_string()),
-        (_, Reason::Slot(lane, _)) => Some(lane.author.to_string()),
+        (_, Reason::Slot(lane, _) | Reason::Before { lane, .. }) => Some(lane.author.to_string()),
         _ => None,
     };
     let since = since.or(pin.map(|pin| pin.created));
@@ -312,8 +335,11 @@ fn advice(kind: &str) -> &'static str {
         }
         "content" => {
             "see that the sender's node and shared storage can be reached; POST pins/rewind asks again at once. While it is \
-             missing, its topics stay closed on every member that misses it"
+             missing, its topics stay closed on every member that misses it. If it will never come, POST status/topics/release \
+             with the position gives it up: by its sender's organisation, or by more than half of all"
         }
+        "released" => "its author sends it again, in a new message",
+        "before" => "nothing by itself: it goes on when what stands before it is decided",
         "provenance" => "ask the member that sent it to send it again from its own node",
         "earlier" | "below" => "nothing by itself: it goes on when what stands before it is decided",
         "slot" => "ask the author whether an earlier message to the group was pinned and delivered",

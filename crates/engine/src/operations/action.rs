@@ -1,7 +1,8 @@
 //! Network actions: what one member asks of the network as a whole, by the ledger.
 //!
-//! The only action there is ends the contract in force. Every member then goes on with the next one that it has configured;
-//! what the action does when it is read from the ledger is decided in the ledger's order, not here.
+//! One action ends the contract in force: every member then goes on with the next one that it has configured. The other is a vote
+//! to give up a batch that will never come. What an action does when it is read from the ledger is decided in the ledger's
+//! order, not here.
 
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ use crate::{Namespace, core::Core, identity};
 
 /// The action that ends the contract in force.
 const TERMINATE: &str = "terminate";
+/// The action that votes to give up a batch.
+const RELEASE: &str = "release";
 
 /// A network action, as it is asked for and answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +41,8 @@ struct Input {
     kind: String,
     key: String,
     location: Location,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    payload: String,
 }
 
 impl Namespace {
@@ -66,7 +71,29 @@ async fn send(core: &Arc<Core>, action: NetworkAction) -> Result<NetworkAction, 
     if next >= core.options.contracts.len() {
         return Err(Error::NoNextContract(next));
     }
-    let input = Input { kind, key: signer.key, location: core.multiparty.location() };
+    let input = Input { kind, key: signer.key, location: core.multiparty.location(), payload: String::new() };
+    submit(core, input).await?;
+    Ok(action)
+}
+
+/// Votes to give up the batch that is pinned at a position. Answers when that is durable.
+///
+/// # Errors
+/// When this member has no vote, or the ledger refuses it at once.
+pub(crate) async fn vote(namespace: &Namespace, position: &str) -> Result<(), Error> {
+    let (core, payload) = (Arc::clone(namespace.core()), position.to_owned());
+    let work = async move {
+        let (org, signer) = identity::own_org(&core).await?;
+        if org.parent.is_some() {
+            return Err(Error::NotRoot(org.did.clone()));
+        }
+        let input = Input { kind: RELEASE.to_owned(), key: signer.key, location: core.multiparty.location(), payload };
+        submit(&core, input).await
+    };
+    namespace.core().tasks.finish("network action", work).await.unwrap_or(Err(photinus_store::Error::Closed.into()))
+}
+
+async fn submit(core: &Arc<Core>, input: Input) -> Result<(), Error> {
     let id = begin(core, &input).await?;
     match attempt(core, id, &input).await {
         Ok(()) => {}
@@ -76,7 +103,7 @@ async fn send(core: &Arc<Core>, action: NetworkAction) -> Result<NetworkAction, 
             return Err(Error::Failed(error.to_string()));
         }
     }
-    Ok(action)
+    Ok(())
 }
 
 /// Writes transaction and operation before anything is tried.
@@ -107,7 +134,10 @@ async fn attempt(core: &Core, id: Uuid, input: &Input) -> Result<(), Ledger> {
     // Ahead of the attempt, so that no receipt overtakes it.
     lazily(core, Update::new(id, Status::Pending)).await;
     let operation = OperationRef { namespace: core.name().to_owned(), id };
-    core.ports.blockchain.submit_network_action(&operation, &input.key, &input.kind, "", &input.location).await
+    core.ports
+        .blockchain
+        .submit_network_action(&operation, &input.key, &input.kind, &input.payload, &input.location)
+        .await
 }
 
 /// Tries in the background until the ledger takes it or refuses it.

@@ -39,6 +39,12 @@ pub enum Error {
     /// `FF10109`: no such pin.
     #[error("no such pin")]
     NoPin,
+    /// `FF00112`: not a position.
+    #[error("'{0}' is not a position: give 'position' as status/topics tells it, such as 000000000012/000000/000001")]
+    Position(String),
+    /// `FF10109`: nothing to give up.
+    #[error("nothing undecided is pinned at {0}: it is decided, was given up, or never was")]
+    NothingOpen(String),
     /// `FF00130`: not a status.
     #[error("'{0}' is not a status of an operation: use Initialized, Pending, Succeeded or Failed")]
     Status(String),
@@ -70,10 +76,10 @@ impl Error {
             Self::NotFound(_) => "FF00164",
             Self::NoTransaction(_) => "FF10109",
             Self::NotRepeatable(_) | Self::InputGone(_) => "FF10348",
-            Self::NoBatch(_) | Self::NoPin => "FF10109",
+            Self::NoBatch(_) | Self::NoPin | Self::NothingOpen(_) => "FF10109",
             Self::NotCancellable { .. } => "FF10466",
             Self::NotDispatched(_) => "FF10468",
-            Self::NoPlace => "FF00112",
+            Self::NoPlace | Self::Position(_) => "FF00112",
             Self::Status(_) => "FF00130",
             Self::Action(_) | Self::NotRoot(_) => "FF10397",
             Self::NoNextContract(_) => "FF10396",
@@ -87,10 +93,12 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
-            Self::NotFound(_) | Self::NoTransaction(_) | Self::NoBatch(_) | Self::NoPin => Kind::NotFound,
+            Self::NotFound(_) | Self::NoTransaction(_) | Self::NoBatch(_) | Self::NoPin | Self::NothingOpen(_) => {
+                Kind::NotFound
+            }
             Self::NotRepeatable(_) | Self::InputGone(_) | Self::NoNextContract(_) => Kind::Conflict,
             Self::NotCancellable { .. } | Self::NotDispatched(_) => Kind::BadInput,
-            Self::NoPlace | Self::Status(_) | Self::Action(_) => Kind::BadInput,
+            Self::NoPlace | Self::Position(_) | Self::Status(_) | Self::Action(_) => Kind::BadInput,
             Self::NotRoot(_) => Kind::NotAllowed,
             Self::Identity(error) => error.kind(),
             Self::Failed(_) => Kind::Unavailable,

@@ -13,6 +13,7 @@ mod retry;
 pub mod status;
 
 pub use action::NetworkAction;
+pub(crate) use action::vote;
 pub use error::Error;
 use photinus_model::{
     JsonText, Time, Uuid,

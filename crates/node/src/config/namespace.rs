@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use photinus_engine::options::{Contract, Node, Organization};
+use photinus_engine::options::{Contract, Node, Organization, PrivateOrder};
 use photinus_ports::blockchain::FirstEvent;
 
 use super::{
@@ -46,6 +46,8 @@ pub struct Multiparty {
     pub enabled: bool,
     /// Name that the members share. Default: the local name.
     pub network_namespace: String,
+    /// How private messages of different authors stand to each other.
+    pub private_order: PrivateOrder,
     /// Whose node this is.
     pub org: Organization,
     /// Which node of it.
@@ -143,6 +145,7 @@ fn multiparty(root: &Section<'_>, section: &Section<'_>, namespace: &str) -> Mul
         return Multiparty {
             enabled: false,
             network_namespace: namespace.to_owned(),
+            private_order: PrivateOrder::Author,
             org: Organization::default(),
             node: Node::default(),
             contracts: Vec::new(),
@@ -168,7 +171,21 @@ fn multiparty(root: &Section<'_>, section: &Section<'_>, namespace: &str) -> Mul
     if contracts.is_empty() && section.list("contract").is_empty() {
         section.problem("contract", "needs the multiparty contract; make one with 'photinus deploy'");
     }
-    Multiparty { enabled: true, network_namespace, org, node, contracts }
+    Multiparty { enabled: true, network_namespace, private_order: private_order(section), org, node, contracts }
+}
+
+fn private_order(section: &Section<'_>) -> PrivateOrder {
+    match section.text("privateOrder").as_deref() {
+        None | Some("author") => PrivateOrder::Author,
+        Some("ledger") => PrivateOrder::Ledger,
+        Some(other) => {
+            section.problem(
+                "privateOrder",
+                format!("cannot be '{other}': it must be author or ledger, as on every member"),
+            );
+            PrivateOrder::Author
+        }
+    }
 }
 
 fn first_event(contract: &Section<'_>) -> FirstEvent {

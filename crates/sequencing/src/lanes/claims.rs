@@ -127,7 +127,8 @@ pub(crate) fn standing(rows: &mut Rows, lane: &LaneState, nonce: u64) -> Result<
 fn judge(rows: &mut Rows, lane: &LaneState, event: &Event, place: Place) -> Result<Claim, Stop> {
     let stored = rows.content(&event.batch)?;
     let owner = stored.as_ref().and_then(|stored| stored.owner(place.index));
-    let key = owner.map(|(_, message)| message.key);
+    // What is open waits for something else, if it stands on an open event as well.
+    let key = owner.filter(|(_, message)| message.kind.is_private()).map(|(_, message)| message.key);
     if let Status::Registered(did) = keys::status(rows, &event.signer, place)?
         && did != lane.lane.author
     {

@@ -57,11 +57,11 @@ pub(crate) fn look(machine: &mut Machine<'_>, id: &Hash) -> Result<(), Stop> {
     }
     let winner = match claims.standing {
         Standing::Won(winner) => winner,
-        Standing::Unclaimed => return hold(machine, &lane, None),
+        Standing::Unclaimed => return hold(machine, &lane, None).map(|_| ()),
         Standing::Open(place) => {
             lacking(machine, &lane, place)?;
             let held = order::doubt(machine, place)?;
-            return hold(machine, &lane, held);
+            return hold(machine, &lane, held).map(|_| ());
         }
         Standing::Skipped(place) => {
             hold(machine, &lane, None)?;
@@ -70,17 +70,20 @@ pub(crate) fn look(machine: &mut Machine<'_>, id: &Hash) -> Result<(), Stop> {
             return Ok(());
         }
     };
-    let Some(message) = winner.message() else { return hold(machine, &lane, None) };
+    let Some(message) = winner.message() else { return hold(machine, &lane, None).map(|_| ()) };
     let state = machine.rows.message(&message.key)?;
     // A message that was decided elsewhere, or that is none of a private kind, uses the slot up without a word.
     if matches!(state, Some(MessageState::Decided { .. })) || !message.kind.is_private() {
         return use_silently(machine, id, &lane, &winner);
     }
-    hold(machine, &lane, None)?;
     let (anchor, waiting) = match state {
         Some(MessageState::Pending { anchor, waiting, .. }) => (anchor, waiting),
         _ => (winner.place(), None),
     };
+    if hold(machine, &lane, None)? {
+        // The slot may have been in the list at the very place of the message.
+        waits::change(machine, anchor, None, waiting.as_ref());
+    }
     // First of all it must be certain that the signer does not speak for another: then others may have the slot.
     let judgement = match keys::status(machine.rows, &winner.event.signer, winner.place())? {
         Status::Wait(reason) => Judgement::Wait(reason),
@@ -116,7 +119,7 @@ pub(crate) fn look(machine: &mut Machine<'_>, id: &Hash) -> Result<(), Stop> {
 fn lacking(machine: &mut Machine<'_>, lane: &LaneState, claim: Place) -> Result<(), Stop> {
     let event = machine.rows.event(claim.pos)?.ok_or_else(|| Stop::inconsistent("a claim"))?.event;
     if machine.rows.content(&event.batch)?.is_none() {
-        machine.say(Decision::Lacking { batch: event.batch, lane: lane.lane.clone() });
+        machine.say(Decision::Lacking { batch: event.batch, pos: claim.pos, lane: lane.lane.clone() });
     }
     Ok(())
 }
@@ -124,7 +127,7 @@ fn lacking(machine: &mut Machine<'_>, lane: &LaneState, claim: Place) -> Result<
 /// Uses the next slot of a lane up, as soon as it is certain that the signer of the claim does not speak for another.
 fn use_silently(machine: &mut Machine<'_>, id: &Hash, lane: &LaneState, winner: &Winner) -> Result<(), Stop> {
     if let Status::Wait(reason) = keys::status(machine.rows, &winner.event.signer, winner.place())? {
-        return hold(machine, lane, Some((winner.place(), reason)));
+        return hold(machine, lane, Some((winner.place(), reason))).map(|_| ());
     }
     hold(machine, lane, None)?;
     use_slot(machine, id, winner.event.pos, &mut Vec::new())?;
@@ -132,12 +135,12 @@ fn use_silently(machine: &mut Machine<'_>, id: &Hash, lane: &LaneState, winner: 
     Ok(())
 }
 
-/// Changes what must be known before the next slot of a lane is used up.
-fn hold(machine: &mut Machine<'_>, lane: &LaneState, held: Option<(Place, Reason)>) -> Result<(), Stop> {
+/// Changes what must be known before the next slot of a lane is used up. False if nothing changed.
+fn hold(machine: &mut Machine<'_>, lane: &LaneState, held: Option<(Place, Reason)>) -> Result<bool, Stop> {
     let value = super::value(&lane.lane, lane.next);
-    let Some(slot) = machine.rows.slot(&value)? else { return Ok(()) };
+    let Some(slot) = machine.rows.slot(&value)? else { return Ok(false) };
     if slot.held == held {
-        return Ok(());
+        return Ok(false);
     }
     if let Some((place, reason)) = &slot.held {
         waits::change(machine, *place, Some(reason), None);
@@ -146,7 +149,8 @@ fn hold(machine: &mut Machine<'_>, lane: &LaneState, held: Option<(Place, Reason
         waits::change(machine, *place, None, Some(reason));
     }
     machine.rows.put(key::slot(&value), Row::Slot(SlotState { held, ..slot }));
-    order::changed(machine, &lane.lane, lane.next)
+    order::changed(machine, &lane.lane, lane.next)?;
+    Ok(true)
 }
 
 /// What another author wrote that stands before a message, where there is one order across authors.
@@ -156,7 +160,9 @@ fn before(machine: &mut Machine<'_>, winner: &Winner, message: &Message) -> Resu
     }
     let pos = after(machine, winner, message)?;
     let Some(group) = &message.group else { return Ok(None) };
-    for ((topic, id), index) in message.topics.iter().zip(super::of_message(&winner.stored.content, message)).zip(winner.base..) {
+    for ((topic, id), index) in
+        message.topics.iter().zip(super::of_message(&winner.stored.content, message)).zip(winner.base..)
+    {
         if has_next(machine, winner, &id, index)?
             && let Some(reason) = order::before(machine.rows, group, topic, &winner.stored.content.author, pos)?
         {
@@ -338,6 +344,7 @@ fn decide(machine: &mut Machine<'_>, winner: &Winner, message: &Message, mut rul
 /// Uses the next slot of a lane up: whoever else claimed it has nothing.
 fn use_slot(machine: &mut Machine<'_>, id: &Hash, pos: Pos, claims: &mut Vec<(Place, Arc<Event>)>) -> Result<(), Stop> {
     let lane = machine.rows.lane(id)?.ok_or_else(|| Stop::inconsistent("a lane in use"))?;
+    hold(machine, &lane, None)?;
     let value = super::value(&lane.lane, lane.next);
     let (from, to) = key::claims_on(&value);
     let mut lowest = None;

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use photinus_model::Hash;
 use photinus_sequencing::Reason;
-use photinus_sequencing::decision::{Alarm, Decided, Verdict};
+use photinus_sequencing::decision::{Alarm, Decided, Decision, Verdict};
 use photinus_sequencing::explain::State;
-use photinus_sequencing::rules::PrivateOrder;
 use photinus_sequencing::facts::{BatchKey, Fact, MessageKey, Order, Place};
+use photinus_sequencing::rules::PrivateOrder;
 use proptest::prelude::*;
 
 use crate::member::Member;
@@ -52,7 +52,7 @@ fn by_context(member: &Member, story: &Story) -> BTreeMap<Hash, Vec<(MessageKey,
 }
 
 fn config() -> ProptestConfig {
-    ProptestConfig { max_shrink_iters: 4_000, failure_persistence: None, ..ProptestConfig::default() }
+    ProptestConfig { max_shrink_iters: 1_000, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 proptest! {
@@ -305,6 +305,79 @@ proptest! {
         open.retain(|message, _| !private.contains(message));
         let expected = Oracle::new(&one_of_each(&story, &lost)).decide(1);
         prop_assert_eq!(open, expected);
+    }
+}
+
+/// The lowest messages of each topic of a group that one member decided and another did not are those of which it lacks the
+/// payload, or which stand behind such a one.
+fn restricted(list: &[(MessageKey, Place)], held: impl Fn(&MessageKey) -> bool) -> Vec<MessageKey> {
+    list.iter().map(|(message, _)| *message).filter(|message| held(message)).collect()
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    /// Invariants 1 and 11 where there is one order across authors: members that hold different payloads decide the same in
+    /// the same order as far as both have got, and whatever waits says for what.
+    #[test]
+    fn members_agree_in_private(ops in secrets(24), one in delivery(), other in delivery(), lost_here in lost(),
+                                lost_there in lost()) {
+        let story = story::write(&ops);
+        let mut here = run_in(PrivateOrder::Ledger, &one.arrange(&story, &lost_here));
+        let there = run_in(PrivateOrder::Ledger, &other.arrange(&story, &lost_there));
+        let verdicts = there.verdicts();
+        for (message, verdict) in here.verdicts() {
+            prop_assert!(verdicts.get(&message).is_none_or(|other| *other == verdict));
+        }
+        let both = |message: &MessageKey| {
+            let held = |lost: &[bool]| {
+                story.contents.iter().enumerate().filter(|(_, content)| content.messages.iter().any(|m| m.key == *message))
+                    .all(|(index, _)| !lost.get(index).copied().unwrap_or(false))
+            };
+            held(&lost_here) && held(&lost_there)
+        };
+        let theirs = by_group(&there, &story);
+        for (topic, list) in by_group(&here, &story) {
+            let list = restricted(&list, both);
+            let other = theirs.get(&topic).map(|other| restricted(other, both)).unwrap_or_default();
+            let shorter = list.len().min(other.len());
+            prop_assert_eq!(&list[..shorter], &other[..shorter]);
+        }
+        let verdicts = here.verdicts();
+        for message in story.messages().filter(|message| message.kind.is_private() && !verdicts.contains_key(&message.key)) {
+            let state = here.state(&message.key);
+            prop_assert!(!matches!(state, Some(State::Ready { .. })), "{:?} waits for nothing", message.key);
+        }
+    }
+
+    /// Votes come to the same whatever arrived first, and what stood behind what they released goes on.
+    #[test]
+    fn votes_are_counted_alike(plain in ops(20), private in secrets(20), is_private in any::<bool>(), lost in lost(),
+                               votes in proptest::collection::vec((any::<u16>(), 0..story::KEYS.len()), 1..16),
+                               one in delivery(), other in delivery(), order in order()) {
+        let mut story = story::write(if is_private { &private } else { &plain });
+        prop_assume!(!story.events.is_empty());
+        story.vote(&votes, &lost);
+        let one = run_in(order, &one.arrange(&story, &lost));
+        let other = run_in(order, &other.arrange(&story, &lost));
+        prop_assert_eq!(one.verdicts(), other.verdicts());
+        let released = |member: &Member| -> BTreeSet<Place> {
+            member.decisions.iter().filter_map(|decision| match decision {
+                Decision::Released { pos, .. } => Some(Place { pos: *pos, index: 0 }),
+                _ => None,
+            }).filter(|place| story.events.iter().any(|event| event.pos == place.pos && !event.masked())).collect()
+        };
+        // Of a private batch that claims slots which others have there may be nothing left to give up.
+        prop_assert_eq!(released(&one), released(&other));
+        prop_assert_eq!(lanes(&one, &story), lanes(&other, &story));
+        if order == PrivateOrder::Ledger {
+            prop_assert_eq!(by_group(&one, &story), by_group(&other, &story));
+        }
+        if !is_private {
+            // How far up decisions reach: whoever had to wait has counted votes that were not needed.
+            let differ = difference(&one, &other);
+            prop_assert!(differ.iter().all(|row| row.contains(" [1] ")), "{:?}", differ);
+        }
     }
 }
 

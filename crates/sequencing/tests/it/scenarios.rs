@@ -4,5 +4,7 @@ mod contract;
 mod definitions;
 mod identity;
 mod messages;
+mod order;
 mod pins;
 mod private;
+mod release;

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use photinus_model::Hash;
 use photinus_sequencing::facts::content::{Content, Group, Kind, Message};
 use photinus_sequencing::facts::definition::{Base, IdentityKind};
-use photinus_sequencing::facts::{Event, Fact, Source, TokenRecord};
+use photinus_sequencing::facts::{BatchKey, Event, Fact, Pos, Release, Source, TokenRecord};
 use photinus_sequencing::text::{Did, Signer};
 use proptest::prelude::*;
 
 use crate::network::{Network, base, child, context, did_topic, group, key, masked, named_topic, org};
 
-const KEYS: [&str; 7] = ["a", "b", "c", "d", "e", "x", "y"];
+pub(crate) const KEYS: [&str; 7] = ["a", "b", "c", "d", "e", "x", "y"];
 const TOPICS: [&str; 3] = ["t0", "t1", "t2"];
 const NAMES: [&str; 2] = ["widget", "gadget"];
 
@@ -140,6 +140,8 @@ pub(crate) struct Story {
     pub(crate) others: Vec<Fact>,
     /// Positions of pins without payload by keys that no identity uses.
     pub(crate) junk: Vec<usize>,
+    /// Votes to release events, each behind the event with this index.
+    pub(crate) votes: Vec<(usize, Release)>,
 }
 
 struct Writer {
@@ -392,7 +394,35 @@ impl Story {
     }
 
     pub(crate) fn ordered(&self) -> Vec<Fact> {
-        self.events.iter().map(|event| Fact::Pinned(Arc::clone(event))).collect()
+        let mut facts = Vec::new();
+        for (index, event) in self.events.iter().enumerate() {
+            facts.push(Fact::Pinned(Arc::clone(event)));
+            let votes = self.votes.iter().filter(|(behind, _)| *behind == index);
+            facts.extend(votes.map(|(_, vote)| Fact::Release(vote.clone())));
+        }
+        facts
+    }
+
+    /// Has keys vote for events whose content never arrives.
+    pub(crate) fn vote(&mut self, votes: &[(u16, usize)], lost: &[bool]) {
+        let arrives = |batch: &BatchKey| {
+            let mut contents = self.contents.iter().enumerate();
+            contents.any(|(index, content)| content.batch == *batch && !lost.get(index).copied().unwrap_or(false))
+        };
+        let targets: Vec<_> = self
+            .events
+            .iter()
+            .enumerate()
+            .filter(|(_, event)| !arrives(&event.batch))
+            .map(|(n, event)| (n, event.pos))
+            .collect();
+        for (log, (at, hand)) in votes.iter().enumerate() {
+            let Some((index, target)) = targets.get(usize::from(*at) % targets.len().max(1)) else { return };
+            let behind = index + usize::from(*at / 7) % (self.events.len() - index);
+            let pos = Pos { tx: 1, log: log as u32, ..self.events[behind].pos };
+            let vote = Release { pos, contract: 0, signer: key(KEYS[*hand]), target: *target };
+            self.votes.push((behind, vote));
+        }
     }
 
     /// All messages, those in several batches once.

@@ -10,4 +10,5 @@ mod contents;
 mod forge;
 mod payloads;
 mod pins;
+mod release;
 mod signers;

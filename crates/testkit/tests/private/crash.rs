@@ -12,9 +12,12 @@ use photinus_store::{Change, ChangeSet, Store, change};
 use photinus_testkit::network::{DEADLINE, NAMESPACE, Network, peer};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
+use photinus_engine::options::PrivateOrder;
+
 use crate::inputs::{
     all_confirmed, confirmed, decisions_on, message, registered, sent, until_final, until_nothing_is_owed, values_on,
 };
+use crate::places::{self, Database};
 
 /// Sends until the given moment, then falls over wherever it stands. Returns what was accepted.
 async fn send_and_crash(network: &mut Network, victim: usize, from: u64, moment: Duration) -> Vec<Uuid> {
@@ -34,20 +37,55 @@ async fn send_and_crash(network: &mut Network, victim: usize, from: u64, moment:
     accepted
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn members_that_crash_at_random_lose_nothing() {
-    let mut network = registered(3).await;
+/// Members crash at random moments, while one of them is away, slow, forgetful, or gets everything twice.
+async fn storm(order: PrivateOrder, database: Database) {
+    let mut network = places::network(3, order, database).await;
     let seed = rand::random();
     let mut random = StdRng::seed_from_u64(seed);
     let mut accepted = Vec::new();
-    for round in 0..12 {
+    for round in 0..6 {
         let victim = random.random_range(0..3);
         let moment = Duration::from_micros(random.random_range(200..60_000));
+        let struck = peer(random.random_range(0..3));
+        let fault = random.random_range(0..4);
+        network.fabric.faults(&struck, |faults| match fault {
+            0 => faults.down = true,
+            1 => faults.slow = Duration::from_millis(20),
+            2 => faults.cut = 3,
+            _ => faults.duplicate = true,
+        });
         accepted.extend(send_and_crash(&mut network, victim, round * 1_000, moment).await);
         network.members[victim].start().await;
+        network.fabric.faults(&struck, |faults| *faults = Default::default());
     }
     check(&network, &accepted, seed).await;
+    if order == PrivateOrder::Ledger {
+        let first = decisions_on(&network.members[0], "crash").await;
+        for member in &network.members {
+            assert_eq!(decisions_on(member, "crash").await, first, "seed {seed}: member {}", member.index);
+        }
+    }
     network.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_that_crash_at_random_lose_nothing() {
+    storm(PrivateOrder::Author, Database::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_that_crash_at_random_lose_nothing_in_one_order() {
+    storm(PrivateOrder::Ledger, Database::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_that_crash_at_random_lose_nothing_on_postgres() {
+    storm(PrivateOrder::Author, Database::Postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_that_crash_at_random_lose_nothing_in_one_order_on_postgres() {
+    storm(PrivateOrder::Ledger, Database::Postgres).await;
 }
 
 /// Every message of the topic is confirmed exactly once on every member, each author's in the order in which they were sent.

@@ -102,6 +102,13 @@ pub(crate) async fn until_nothing_is_owed(member: &Member) {
 /// Waits until every member knows every node.
 pub(crate) async fn registered(count: usize) -> Network {
     let network = Network::registered(count).await;
+    all_known(&network).await;
+    network
+}
+
+/// Waits until every member knows every node.
+pub(crate) async fn all_known(network: &Network) {
+    let count = network.members.len();
     for member in &network.members {
         member
             .until("all nodes are known", |store| async move {

@@ -8,4 +8,6 @@ mod faults;
 mod groups;
 mod inputs;
 mod messages;
+mod order;
+mod places;
 mod repair;

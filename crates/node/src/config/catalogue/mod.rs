@@ -282,6 +282,7 @@ const NAMESPACE: &[Key] = &[
 const MULTIPARTY: &[Key] = &[
     Key("enabled", Used),
     Key("networkNamespace", Used),
+    Key("privateOrder", Used),
     Key("org", Section(&[&[Key("name", Used), Key("description", Used), Key("key", Used)]])),
     Key("node", Section(&[&[Key("name", Used), Key("description", Used)]])),
     Key("contract", List(&[&[Key("location", Free), Key("firstEvent", Used), Key("options", Ignored)]])),

@@ -15,13 +15,13 @@ use crate::member::Member;
 use crate::network::{Network, base, group, key, masked, org_did};
 
 /// A network with a group of two organisations that are registered, and a member that knows the group.
-struct Start {
-    net: Network,
-    member: Member,
-    group: Group,
+pub(super) struct Start {
+    pub(super) net: Network,
+    pub(super) member: Member,
+    pub(super) group: Group,
 }
 
-fn start() -> Start {
+pub(super) fn start() -> Start {
     let (mut net, mut member) = (Network::new(), Member::default());
     for (name, id) in [("a", 1), ("b", 2)] {
         member.feed(&net.register(name, id));
@@ -32,33 +32,33 @@ fn start() -> Start {
 }
 
 /// The content and the event of one message under these nonces, one per topic.
-struct Sent {
-    message: Message,
-    content: Arc<Content>,
-    event: Arc<Event>,
+pub(super) struct Sent {
+    pub(super) message: Message,
+    pub(super) content: Arc<Content>,
+    pub(super) event: Arc<Event>,
 }
 
 impl Sent {
-    fn content(&self) -> Fact {
+    pub(super) fn content(&self) -> Fact {
         Fact::Content(Arc::clone(&self.content), Source::Own)
     }
 
-    fn from(&self, source: Source) -> Fact {
+    pub(super) fn from(&self, source: Source) -> Fact {
         Fact::Content(Arc::clone(&self.content), source)
     }
 
-    fn event(&self) -> Fact {
+    pub(super) fn event(&self) -> Fact {
         Fact::Pinned(Arc::clone(&self.event))
     }
 }
 
 impl Start {
-    fn send(&mut self, author: &str, topics: &[&str], nonces: &[u64]) -> Sent {
+    pub(super) fn send(&mut self, author: &str, topics: &[&str], nonces: &[u64]) -> Sent {
         let message = self.net.secret(&self.group, topics);
         self.pin(author, message, nonces)
     }
 
-    fn pin(&mut self, author: &str, message: Message, nonces: &[u64]) -> Sent {
+    pub(super) fn pin(&mut self, author: &str, message: Message, nonces: &[u64]) -> Sent {
         let content = self.net.batch(&org_did(author), &key(author), vec![message.clone()]);
         let values = self.values(author, &message, nonces);
         let event = self.net.pin_masked(&content, &key(author), values);
@@ -70,7 +70,7 @@ impl Start {
         slots.map(|(topic, nonce)| masked(&self.group, topic, &org_did(author), *nonce)).collect()
     }
 
-    fn lane(&self, author: &str, topic: &str) -> Lane {
+    pub(super) fn lane(&self, author: &str, topic: &str) -> Lane {
         Lane { group: self.group.hash, topic: topic.to_owned(), author: org_did(author) }
     }
 }
