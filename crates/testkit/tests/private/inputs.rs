@@ -122,7 +122,6 @@ pub(crate) async fn all_known(network: &Network) {
             })
             .await;
     }
-    network
 }
 
 /// Code and text of a refusal.
