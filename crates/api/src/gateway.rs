@@ -25,6 +25,8 @@ const OF_NETWORKS: &[&str] = &[
     "postNewOrganizationSelf",
     "postNodesSelf",
     "postPinsRewind",
+    "postStatusTopicsAbandon",
+    "postStatusTopicsRelease",
     "postVerifiersResolve",
 ];
 

@@ -70,6 +70,12 @@ pub(super) const GROUPS: &[Group] = &[
                 "Whether it is part of a network of members",
             ),
             doc("networkNamespace", Text, Said("the local name"), "Name that the members share"),
+            doc(
+                "privateOrder",
+                Words("`author`, `ledger`"),
+                Is("author"),
+                "What order private messages have; the same on every member",
+            ),
             doc("org.name", Text, Said("`org.name`"), "Name of the organisation that runs this node"),
             doc("org.description", Text, Said("`org.description`"), "Free text in its identity"),
             doc("org.key", Text, Said("`org.key`"), "Key that its registration binds to it"),
