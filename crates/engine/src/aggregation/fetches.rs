@@ -29,7 +29,13 @@ const MAX_BATCH: usize = 4 << 20;
 struct Note {
     payload_ref: String,
     operation: Uuid,
+    /// The version that has seen the content and cannot use it. Another one looks again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    refused_by: Option<String>,
 }
+
+/// This version.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 const BATCHES: u8 = 1;
 const BLOBS: u8 = 2;
@@ -52,8 +58,8 @@ fn parts(key: &[u8]) -> Option<(u8, Uuid, Hash)> {
 }
 
 fn note(key: Vec<u8>, payload_ref: &str, operation: Uuid) -> Result<Change, serde_json::Error> {
-    let value = serde_json::to_vec(&Note { payload_ref: payload_ref.to_owned(), operation })?;
-    Ok(Change::PutKv { space: space::FETCHES, key, value })
+    let note = Note { payload_ref: payload_ref.to_owned(), operation, refused_by: None };
+    Ok(Change::PutKv { space: space::FETCHES, key, value: serde_json::to_vec(&note)? })
 }
 
 /// Writes a fetch down.
@@ -115,7 +121,12 @@ pub(crate) async fn resume(core: &Arc<Core>) -> Result<(), super::Error> {
                 tracing::error!(namespace = core.name(), "a note of a fetch cannot be read");
                 continue;
             };
-            let Note { payload_ref, operation } = note;
+            let Note { payload_ref, operation, refused_by } = note;
+            if refused_by.as_deref() == Some(VERSION) {
+                // Anybody can pin what nobody can use: it is not fetched again at each start.
+                core.aggregation.refused_content();
+                continue;
+            }
             match kind {
                 BATCHES => spawn(core, Fetch { batch: BatchKey { id, hash }, payload_ref, operation }),
                 _ => spawn_blob(core, FetchBlob { data: id, hash, payload_ref, operation }),
@@ -243,13 +254,13 @@ async fn attempt(core: &Arc<Core>, fetch: &Fetch, reference: &str) -> Result<ser
     let content = match core.ports.storage.download(reference, MAX_BATCH as u64).await {
         Ok(content) => content,
         Err(error @ (storage::Error::InvalidReference(_) | storage::Error::TooLarge(_))) => {
-            return Ok(refused(core, fetch, &error.to_string()));
+            return refused(core, fetch, &error.to_string()).await;
         }
         Err(error) => return Err(Failure::Later(error.to_string())),
     };
     let bytes = match stream::collect(content, MAX_BATCH).await {
         Ok(bytes) => bytes,
-        Err(error @ stream::CollectError::TooLarge(_)) => return Ok(refused(core, fetch, &error.to_string())),
+        Err(error @ stream::CollectError::TooLarge(_)) => return refused(core, fetch, &error.to_string()).await,
         Err(error) => return Err(Failure::Later(error.to_string())),
     };
     let accepted = match read(&bytes, fetch.batch, &core.options.network_namespace) {
@@ -258,7 +269,7 @@ async fn attempt(core: &Arc<Core>, fetch: &Fetch, reference: &str) -> Result<ser
         Err(why) if cid::is_valid(reference) && cid::of(&bytes) != reference => {
             return Err(Failure::Later(format!("shared storage gave another content: {why}")));
         }
-        Err(why) => return Ok(refused(core, fetch, &why)),
+        Err(why) => return refused(core, fetch, &why).await,
     };
     let job = Job::Content(self::content(accepted), Some(fetch.key()));
     core.aggregation.take(job).await.map_err(|_| Failure::Stopping)?;
@@ -275,10 +286,20 @@ fn read(bytes: &[u8], wanted: BatchKey, network_namespace: &str) -> Result<wire:
 }
 
 /// Content that no member can use: its place stays closed, as on every member, and the operation says so.
-fn refused(core: &Core, fetch: &Fetch, why: &str) -> serde_json::Value {
+async fn refused(core: &Core, fetch: &Fetch, why: &str) -> Result<serde_json::Value, Failure> {
+    let note = Note {
+        payload_ref: fetch.payload_ref.clone(),
+        operation: fetch.operation,
+        refused_by: Some(VERSION.to_owned()),
+    };
+    let later = |error: &dyn std::fmt::Display| Failure::Later(error.to_string());
+    let value = serde_json::to_vec(&note).map_err(|error| later(&error))?;
+    let mut changes = ChangeSet::new(core.name());
+    changes.push(Change::PutKv { space: space::FETCHES, key: fetch.key(), value });
+    core.store.submit(changes).await.map_err(|error| later(&error))?;
     tracing::warn!(namespace = core.name(), batch = %fetch.batch.id, why, "the content of a pin was refused");
     core.aggregation.refused_content();
-    json!({ "batch": null, "reason": why })
+    Ok(json!({ "batch": null, "reason": why }))
 }
 
 async fn attempt_blob(core: &Arc<Core>, fetch: &FetchBlob) -> Result<serde_json::Value, Failure> {

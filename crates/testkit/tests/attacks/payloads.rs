@@ -95,6 +95,13 @@ async fn broken_contents_hold_up_their_topics_only() {
             })
             .await;
     }
+    let member = &mut network.members[0];
+    member.crash().await;
+    member.storage.withhold_all();
+    member.start().await;
+    let refused = member.namespace().vitals().aggregation.refused_contents;
+    assert_eq!(refused, topics.len() as u64, "what was refused is not fetched again");
+    member.storage.release_most();
     survived(&mut network, &[]).await;
     for topic in &topics {
         held_up(&network, topic, "content").await;
