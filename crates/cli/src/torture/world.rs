@@ -94,6 +94,8 @@ impl World {
     pub(super) async fn suffer(&self, fault: &Fault) -> Result<(), Error> {
         match fault {
             Fault::Kill { members, down } => {
+                // The ports of what is down must not become those of another network.
+                let _choosing = Choosing::begin().await;
                 members.iter().for_each(|member| network::kill(&self.layout, &self.stack.members[*member].process()));
                 sleep(*down).await;
                 for member in members {
@@ -101,6 +103,7 @@ impl World {
                 }
             }
             Fault::KillChain { down } => {
+                let _choosing = Choosing::begin().await;
                 network::kill(&self.layout, network::CHAIN);
                 sleep(*down).await;
                 self.gone(network::CHAIN).await?;
@@ -122,6 +125,7 @@ impl World {
                 let Some(disk) = &self.disk else { return Ok(()) };
                 disk.fill()?;
                 sleep(*length).await;
+                let _choosing = if *kill { Some(Choosing::begin().await) } else { None };
                 if *kill {
                     network::kill(&self.layout, &self.stack.members[*member].process());
                 }
