@@ -182,7 +182,11 @@ impl<'a> Read<'a> {
     }
 
     fn records<T: sealed::Row>(&self, rows: Vec<Row>) -> Result<Vec<T>, Error> {
-        rows.into_iter().map(|row| rows::record(self.namespace, row)).collect()
+        let mut records = Vec::with_capacity(rows.len());
+        for row in rows {
+            records.push(rows::record(self.namespace, row)?);
+        }
+        Ok(records)
     }
 
     /// The records of a small query.

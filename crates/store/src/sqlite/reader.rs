@@ -75,7 +75,12 @@ fn query(connection: &Connection, sql: &Sql) -> rusqlite::Result<Vec<Row>> {
     let mut rows = statement.raw_query();
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        found.push((0..columns).map(|index| compact(row.get_ref(index)?)).collect::<rusqlite::Result<Row>>()?);
+        // Room for all of them at once: collecting results would move the values each time that it ran out.
+        let mut values = Row::with_capacity(columns);
+        for index in 0..columns {
+            values.push(compact(row.get_ref(index)?)?);
+        }
+        found.push(values);
     }
     Ok(found)
 }
