@@ -57,6 +57,8 @@ pub struct GatewayStatus {
     pub plugins: Plugins,
     /// That there is no network.
     pub multiparty: NoNetwork,
+    /// How the database does. Not in FireFly.
+    pub database: Database,
 }
 
 /// That there is no network.
@@ -271,6 +273,7 @@ impl Namespace {
                 tokens: Vec::new(),
             },
             multiparty: NoNetwork { enabled: false },
+            database: Database { problem: core.store.problem() },
         })
     }
 

@@ -44,6 +44,7 @@ async fn a_namespace_without_a_network_has_data_and_subscriptions_and_refuses_th
             "identity": nothing, "sharedStorage": nothing, "tokens": nothing,
         },
         "multiparty": {"enabled": false},
+        "database": {},
     });
     assert_eq!((status, told), (200, expected));
     let nobody = json!({"enabled": false, "org": {"status": ""}, "node": {"status": ""}});
