@@ -5,17 +5,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::{Router, body::Body, response::Response};
+use axum::{
+    Router,
+    body::{Body, HttpBody},
+    response::Response,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
 use photinus_ports::clock::{Clock, System};
 use photinus_query::{Query, rest};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    changes,
     cors::Rules,
     document,
     failure::Failure,
-    gateway,
+    gateway, metrics,
     options::Cors,
     reply::{self, Answer},
     request::{Request, media_type},
@@ -52,9 +57,9 @@ pub(crate) fn api(shared: &Arc<Shared>, cors: Option<Rules>, stopping: &Cancella
 }
 
 /// The administration interface for other machines.
-pub(crate) fn spi(shared: &Arc<Shared>) -> Router {
+pub(crate) fn spi(shared: &Arc<Shared>, stopping: &CancellationToken) -> Router {
     let owner = Arc::clone(shared);
-    Router::new().fallback(move |request: axum::extract::Request| {
+    changes::router(shared, stopping).fallback(move |request: axum::extract::Request| {
         let shared = Arc::clone(&owner);
         async move { serve(shared, None, &routes::SPI, request).await }
     })
@@ -74,12 +79,13 @@ async fn serve(
     let id = request_id(&parts.headers);
     let origin = parts.headers.get(header::ORIGIN).cloned();
     let (method, path) = (parts.method.clone(), parts.uri.path().to_owned());
+    let received = metrics::size(method.as_str(), &path, &parts.headers);
     let mut ignored = Vec::new();
-    let (operation, answer) = match shared.rooms.request(Verb::of(&parts.method), &shared.metrics) {
-        Err(failure) => ("", Err(failure)),
-        Ok(place) => {
+    let (place, answer) = match shared.rooms.request(Verb::of(&parts.method), &shared.metrics) {
+        Err(failure) => (String::new(), Err(failure)),
+        Ok(room) => {
             let answered = route(&shared, surface, parts, body, &mut ignored).await;
-            drop(place);
+            drop(room);
             answered
         }
     };
@@ -91,7 +97,15 @@ async fn serve(
     });
     let status = response.status();
     tracing::debug!(request = id, %method, path, status = status.as_u16(), took = ?started.elapsed(), "request");
-    shared.metrics.request(operation, method.as_str(), status.as_u16(), started.elapsed());
+    let answered = metrics::Answered {
+        route: &place,
+        method: method.as_str(),
+        code: status.as_u16(),
+        took: started.elapsed(),
+        received,
+        sent: response.body().size_hint().exact().unwrap_or_default(),
+    };
+    (surface.counters)(&shared.metrics).answered(&answered);
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&id) {
         headers.insert(HeaderName::from_static(REQUEST_ID), id);
@@ -107,21 +121,22 @@ async fn serve(
     response
 }
 
-/// Finds the route of a request and runs its handler; gives the route's name too.
+/// Finds the route of a request and runs its handler; gives the route's path with its variables too.
 async fn route(
     shared: &Arc<Shared>,
     surface: &'static routes::Surface,
     parts: Parts,
     body: Body,
     ignored: &mut Vec<String>,
-) -> (&'static str, Answer) {
-    let Some(segments) = uri::segments(parts.uri.path()) else { return ("", Err(Failure::not_found())) };
+) -> (String, Answer) {
+    let none = String::new;
+    let Some(segments) = uri::segments(parts.uri.path()) else { return (none(), Err(Failure::not_found())) };
     if let Some(answer) = document::serve(shared, surface, &segments, &parts.headers) {
-        return ("document", answer);
+        return (format!("/{}", surface.base.first().unwrap_or(&"")), answer);
     }
     let (namespace, rest) = match locate(surface, &segments) {
         Some(found) => found,
-        None => return ("", Err(Failure::not_found())),
+        None => return (none(), Err(Failure::not_found())),
     };
     let verb = Verb::of(&parts.method);
     let mut other_method = false;
@@ -132,10 +147,14 @@ async fn route(
             other_method = true;
             continue;
         }
-        let answer = run(shared, route, namespace, variables, parts, body, ignored).await;
-        return (route.operation, answer);
+        let place = surface.place(route, namespace.is_some());
+        return (place, run(shared, route, namespace, variables, parts, body, ignored).await);
     }
-    if other_method { ("", Ok(reply::bare(StatusCode::METHOD_NOT_ALLOWED))) } else { ("", Err(Failure::not_found())) }
+    if other_method {
+        (none(), Ok(reply::bare(StatusCode::METHOD_NOT_ALLOWED)))
+    } else {
+        (none(), Err(Failure::not_found()))
+    }
 }
 
 /// The namespace that a path names, and what follows.

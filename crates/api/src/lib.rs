@@ -9,6 +9,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, reason = "tests"))]
 
 mod auth;
+mod changes;
 mod cors;
 mod dispatch;
 mod document;
@@ -19,6 +20,7 @@ mod metrics;
 mod monitoring;
 mod namespaces;
 pub mod options;
+mod patient;
 mod rate;
 mod reply;
 mod request;

@@ -9,6 +9,7 @@ use futures::future::BoxFuture;
 use http::{HeaderMap, StatusCode};
 use parking_lot::RwLock;
 use photinus_engine::Namespace;
+use tokio::sync::watch;
 
 use crate::{auth::Passwords, failure::Failure};
 
@@ -37,6 +38,8 @@ struct Inner {
     reset: OnceLock<Reset>,
     states: RwLock<BTreeMap<String, State>>,
     passwords: RwLock<BTreeMap<String, Arc<Passwords>>>,
+    /// Told of every change of the list.
+    changed: watch::Sender<()>,
 }
 
 /// Where a namespace stands.
@@ -57,24 +60,27 @@ impl Namespaces {
     /// An empty list. `default` names the namespace of requests that name none.
     #[must_use]
     pub fn new(default: impl Into<String>) -> Self {
-        Self {
-            inner: Arc::new(Inner {
-                default: default.into(),
-                reset: OnceLock::new(),
-                states: RwLock::default(),
-                passwords: RwLock::default(),
-            }),
-        }
+        let (default, changed) = (default.into(), watch::Sender::new(()));
+        let (states, passwords) = (RwLock::default(), RwLock::default());
+        Self { inner: Arc::new(Inner { default, reset: OnceLock::new(), states, passwords, changed }) }
     }
 
     /// Says where a namespace stands now.
     pub fn set(&self, name: impl Into<String>, state: State) {
         self.inner.states.write().insert(name.into(), state);
+        self.inner.changed.send_replace(());
     }
 
     /// Forgets a namespace; gives what was known of it.
     pub fn remove(&self, name: &str) -> Option<State> {
-        self.inner.states.write().remove(name)
+        let known = self.inner.states.write().remove(name);
+        self.inner.changed.send_replace(());
+        known
+    }
+
+    /// Tells when a namespace came, went, or stands elsewhere.
+    pub(crate) fn changed(&self) -> watch::Receiver<()> {
+        self.inner.changed.subscribe()
     }
 
     /// Says which namespaces ask for names and passwords. Counts from the next request on.

@@ -15,6 +15,8 @@ pub struct Options {
     pub spi: Option<Listener>,
     /// Where metrics and `/livez` are read; absent by default.
     pub monitoring: Option<Monitoring>,
+    /// How changes are told to who listens on the administration's listener.
+    pub changes: Changes,
     /// What browsers may do from other origins; `None` is nothing. Default: everything.
     pub cors: Option<Cors>,
     /// Bounds of what requests may ask for.
@@ -29,6 +31,7 @@ impl Default for Options {
             http: Listener::new("127.0.0.1", 5000),
             spi: None,
             monitoring: None,
+            changes: Changes::default(),
             cors: Some(Cors::default()),
             limits: Limits::default(),
             dynamic_public_url_header: None,
@@ -100,6 +103,21 @@ pub struct Monitoring {
     pub metrics_path: String,
 }
 
+/// How changes are told to who listens on the administration's listener.
+#[derive(Clone, Debug)]
+pub struct Changes {
+    /// Changes that may wait for one listener; more are lost to it, and it is told how many. Default 250.
+    pub queue: usize,
+    /// Least time between two words in the log about a listener that loses some. Default 1 min.
+    pub warn: Duration,
+}
+
+impl Default for Changes {
+    fn default() -> Self {
+        Self { queue: 250, warn: Duration::from_secs(60) }
+    }
+}
+
 /// What browsers may do from other origins.
 #[derive(Clone, Debug)]
 pub struct Cors {
@@ -144,6 +162,8 @@ pub struct Limits {
     pub field_size: usize,
     /// How long a client may take for its request's head, and between two pieces of a body. Default 15 s.
     pub read_timeout: Duration,
+    /// How long a client may read nothing of its answer. Default 1 min.
+    pub write_timeout: Duration,
     /// Requests at the same time that change something; more are told to come back later. Those that wait for a confirmation
     /// count. Default 20 000.
     pub requests: usize,
@@ -166,6 +186,7 @@ impl Default for Limits {
             json_size: 4 << 20,
             field_size: 1 << 20,
             read_timeout: Duration::from_secs(15),
+            write_timeout: Duration::from_secs(60),
             requests: 20_000,
             queries: 2_000,
             bodies: 128 << 20,

@@ -22,6 +22,7 @@ use crate::{
     monitoring,
     namespaces::Namespaces,
     options::{self, By, Listener, Options},
+    patient::{Lasting, Patient},
     rate::Limiter,
     room::Rooms,
     tls,
@@ -143,7 +144,7 @@ impl Server {
         };
         serve(http, dispatch::api(&shared, cors, &stopping));
         if let Some(door) = spi {
-            serve(door, dispatch::spi(&shared));
+            serve(door, dispatch::spi(&shared, &stopping));
         }
         if let Some(door) = monitoring {
             serve(door, monitoring::router(&shared));
@@ -221,6 +222,9 @@ struct Listening {
 /// Pause after the operating system refused a connection, so that a lack of file handles is not met with full speed.
 const REFUSED: Duration = Duration::from_millis(50);
 
+/// How often a client of HTTP/2 that says nothing is asked whether it is there.
+const ALIVE: Option<Duration> = Some(Duration::from_secs(30));
+
 /// Most bytes of a request's head.
 const HEAD: usize = 64 << 10;
 
@@ -253,15 +257,20 @@ impl Listening {
     }
 
     fn serve(&self, stream: TcpStream, peer: SocketAddr) -> impl Future<Output = ()> + Send + use<> {
-        let router = self.router.clone().layer(axum::Extension(axum::extract::ConnectInfo(peer)));
-        let (tls, stopping, patience) = (self.tls.clone(), self.stopping.clone(), self.limits.read_timeout);
+        let lasting = Lasting::default();
+        let about = (axum::Extension(axum::extract::ConnectInfo(peer)), axum::Extension(lasting.clone()));
+        let router = self.router.clone().layer(about.0).layer(about.1);
+        let (tls, stopping) = (self.tls.clone(), self.stopping.clone());
+        let (patience, reading) = (self.limits.read_timeout, self.limits.write_timeout);
         let mut builder = auto::Builder::new(TokioExecutor::new());
         builder.http1().timer(TokioTimer::new()).header_read_timeout(patience).max_buf_size(HEAD);
         builder.http2().timer(TokioTimer::new()).max_header_list_size(64 << 10);
+        builder.http2().keep_alive_interval(ALIVE).keep_alive_timeout(patience);
         async move {
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%peer, %error, "connection without TCP_NODELAY");
             }
+            let stream = Patient::new(stream, reading, lasting);
             let Some(tls) = tls else { return talk(stream, peer, &builder, router, stopping).await };
             let greeted = tokio::select! {
                 () = stopping.cancelled() => return,

@@ -10,7 +10,7 @@ use photinus_store::Store;
 
 use crate::{
     aggregation, backlog, batching, confirm, data, delivery, events, groups, identity, namespace::Multiparty,
-    operations, options::Options, reception, supervisor::Tasks,
+    operations, options::Options, reception, supervisor::Tasks, tally::Tally,
 };
 
 /// The outside world of a namespace.
@@ -64,6 +64,8 @@ pub(crate) struct Core {
     pub(crate) aggregation: aggregation::Handle,
     /// Takes the fates of operations.
     pub(crate) operations: operations::Handle,
+    /// What was sent and decided.
+    pub(crate) tally: Tally,
     /// Subscriptions and their connections.
     pub(crate) events: events::Handle,
 }

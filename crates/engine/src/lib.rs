@@ -31,6 +31,7 @@ mod reception;
 mod space;
 pub mod status;
 pub mod supervisor;
+pub mod tally;
 
 pub use crate::{
     core::Ports,

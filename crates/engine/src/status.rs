@@ -17,6 +17,7 @@ use crate::{
     error::Error,
     namespace::{ActiveContract, Contracts},
     supervisor::TaskState,
+    tally,
 };
 
 /// `GET /status`.
@@ -213,6 +214,8 @@ pub struct Vitals {
     pub refused: u64,
     /// What was accepted and is not decided yet.
     pub backlog: backlog::Report,
+    /// What was sent and decided since the start.
+    pub counts: tally::Counts,
 }
 
 impl Namespace {
@@ -322,6 +325,7 @@ impl Namespace {
             behind: core.delivery.report().into_iter().map(|(node, backlog)| (node, backlog.behind)).collect(),
             refused: core.reception.refusals(),
             backlog: core.backlog.report(),
+            counts: core.tally.counts(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Committed events, pushed to whoever listens.
+//! What was committed, pushed to whoever listens: events, and notes of records that came, changed or went.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -9,22 +9,22 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use crate::error::Error;
 
 /// Of one namespace.
-type Sender = broadcast::Sender<Arc<[Event]>>;
+type Sender<T> = broadcast::Sender<Arc<[T]>>;
 
 /// The senders of all feeds, by namespace; none once the store is closed.
 #[derive(Debug)]
-pub(crate) struct Feeds {
+pub(crate) struct Feeds<T = Event> {
     capacity: usize,
-    senders: Mutex<Option<HashMap<String, Sender>>>,
+    senders: Mutex<Option<HashMap<String, Sender<T>>>>,
 }
 
-impl Feeds {
+impl<T: Clone> Feeds<T> {
     pub(crate) fn new(capacity: usize) -> Self {
         Self { capacity: capacity.max(1), senders: Mutex::new(Some(HashMap::new())) }
     }
 
     /// A feed from the next commit on; one that is over at once when the store is closed.
-    pub(crate) fn subscribe(&self, namespace: &str) -> Feed {
+    pub(crate) fn subscribe(&self, namespace: &str) -> Feed<T> {
         let mut senders = self.senders.lock();
         let receiver = match senders.as_mut() {
             Some(senders) => {
@@ -36,14 +36,19 @@ impl Feeds {
         Feed { receiver }
     }
 
-    /// Tells the feeds of a namespace of events that were just committed, in their order.
-    pub(crate) fn publish(&self, namespace: &str, events: Arc<[Event]>) {
+    /// Tells the feeds of a namespace of what was just committed, in its order.
+    pub(crate) fn publish(&self, namespace: &str, items: Arc<[T]>) {
         let mut senders = self.senders.lock();
         let Some(senders) = senders.as_mut() else { return };
-        let unheard = senders.get(namespace).is_some_and(|sender| sender.send(events).is_err());
+        let unheard = senders.get(namespace).is_some_and(|sender| sender.send(items).is_err());
         if unheard {
             senders.remove(namespace);
         }
+    }
+
+    /// Whether anybody listens, or did since the last commit.
+    pub(crate) fn wanted(&self) -> bool {
+        self.senders.lock().as_ref().is_some_and(|senders| !senders.is_empty())
     }
 
     /// Ends all feeds.
@@ -57,22 +62,22 @@ impl Feeds {
 #[error("{0} commits were missed")]
 pub struct Lagged(pub u64);
 
-/// The events of a namespace as they are committed, in the order of their sequence.
+/// What is committed in a namespace, in its order: events, or notes of records.
 #[derive(Debug)]
-pub struct Feed {
-    receiver: broadcast::Receiver<Arc<[Event]>>,
+pub struct Feed<T = Event> {
+    receiver: broadcast::Receiver<Arc<[T]>>,
 }
 
-impl Feed {
-    /// Waits for the next commit with events in the namespace.
+impl<T: Clone> Feed<T> {
+    /// Waits for the next commit that concerns the namespace.
     ///
     /// The inner error tells that this listener fell behind: it reads what it missed from the store and listens on.
     ///
     /// # Errors
     /// [`Error::Closed`] when the store is closed.
-    pub async fn next(&mut self) -> Result<Result<Arc<[Event]>, Lagged>, Error> {
+    pub async fn next(&mut self) -> Result<Result<Arc<[T]>, Lagged>, Error> {
         match self.receiver.recv().await {
-            Ok(events) => Ok(Ok(events)),
+            Ok(items) => Ok(Ok(items)),
             Err(RecvError::Lagged(missed)) => Ok(Err(Lagged(missed))),
             Err(RecvError::Closed) => Err(Error::Closed),
         }

@@ -10,7 +10,8 @@ use crate::{
     change::ChangeSet,
     error::Error,
     feed::Feeds,
-    plan::{self, Counters, Facts, Group, Recent, Wants, Writes},
+    noted::Noted,
+    plan::{self, Added, Counters, Facts, Group, Recent, Wants, Writes},
 };
 
 /// What a change set has become.
@@ -81,6 +82,7 @@ pub(crate) struct Lane<B> {
     pub(crate) namespaces: Namespaces,
     pub(crate) feeds: Arc<Feeds>,
     pub(crate) health: Health,
+    pub(crate) notes: Arc<Feeds<Noted>>,
     /// Weight after which a group is closed.
     pub(crate) group: usize,
 }
@@ -116,6 +118,7 @@ impl<B: Backend> Lane<B> {
         }
         requests.close();
         self.feeds.close();
+        self.notes.close();
         self.backend.close().await;
         if let Some(done) = closed {
             // Whoever closes may have gone away meanwhile.
@@ -171,7 +174,7 @@ impl<B: Backend> Lane<B> {
             let known = self.backend.namespaces().await?;
             self.namespaces.write().extend(known);
         }
-        let mut group = Group::new(&mut self.counters);
+        let mut group = Group::new(&mut self.counters, self.notes.wanted());
         let numbers: Vec<i64> = {
             let known = self.namespaces.read();
             let number = |set: &&ChangeSet| {
@@ -202,21 +205,28 @@ impl<B: Backend> Lane<B> {
             self.namespaces.write().extend(namespaces);
         }
         self.publish(sets, &judged);
-        Ok(judged.into_iter().map(|result| Ok(Committed { events: result? })).collect())
+        Ok(judged.into_iter().map(|result| Ok(Committed { events: result?.events })).collect())
     }
 
-    fn publish<E>(&self, sets: &[&ChangeSet], judged: &[Result<Vec<Event>, E>]) {
-        let mut by_namespace: HashMap<&str, Vec<Event>> = HashMap::new();
-        for (set, events) in sets.iter().zip(judged) {
-            match events {
-                Ok(events) if !events.is_empty() => {
-                    by_namespace.entry(set.namespace()).or_default().extend_from_slice(events);
+    fn publish<E>(&self, sets: &[&ChangeSet], judged: &[Result<Added, E>]) {
+        let mut by_namespace: HashMap<&str, (Vec<Event>, Vec<Noted>)> = HashMap::new();
+        for (set, added) in sets.iter().zip(judged) {
+            match added {
+                Ok(added) if !added.events.is_empty() || !added.noted.is_empty() => {
+                    let (events, noted) = by_namespace.entry(set.namespace()).or_default();
+                    events.extend_from_slice(&added.events);
+                    noted.extend_from_slice(&added.noted);
                 }
                 _ => {}
             }
         }
-        for (namespace, events) in by_namespace {
-            self.feeds.publish(namespace, events.into());
+        for (namespace, (events, noted)) in by_namespace {
+            if !events.is_empty() {
+                self.feeds.publish(namespace, events.into());
+            }
+            if !noted.is_empty() {
+                self.notes.publish(namespace, noted.into());
+            }
         }
     }
 }

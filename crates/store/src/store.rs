@@ -11,6 +11,7 @@ use crate::{
     error::Error,
     feed::{Feed, Feeds},
     lane::{Committed, Health, Lane, Namespaces, Request},
+    noted::Noted,
     options::{self, Database, Limits, Options},
     plan::{Counters, Recent},
     postgres,
@@ -30,6 +31,7 @@ struct Inner {
     namespaces: Namespaces,
     feeds: Arc<Feeds>,
     health: Health,
+    notes: Arc<Feeds<Noted>>,
     /// The lane's thread, where it has one.
     thread: Mutex<Option<thread::JoinHandle<()>>>,
 }
@@ -59,6 +61,7 @@ impl<B> Opened<B> {
             namespaces: Arc::new(RwLock::new(self.namespaces)),
             feeds: Arc::new(Feeds::new(limits.feed)),
             health: Health::default(),
+            notes: Arc::new(Feeds::new(limits.feed)),
             group: limits.group.max(1),
         };
         (lane, self.readers)
@@ -77,22 +80,22 @@ impl Store {
             Database::Postgres { url } => {
                 let (lane, readers) = postgres::open(&url, &limits).await?.lane(&limits);
                 let (namespaces, feeds) = (Arc::clone(&lane.namespaces), Arc::clone(&lane.feeds));
-                let health = Arc::clone(&lane.health);
+                let (health, notes) = (Arc::clone(&lane.health), Arc::clone(&lane.notes));
                 tokio::spawn(lane.run(queue));
-                Inner { requests, readers, namespaces, feeds, health, thread: Mutex::new(None) }
+                Inner { requests, readers, namespaces, feeds, health, notes, thread: Mutex::new(None) }
             }
             local => {
                 let opened = tokio::task::spawn_blocking(move || sqlite::open(local, &limits)).await;
                 let opened = opened.map_err(|error| options::Error::Unavailable(error.to_string()))??;
                 let (lane, readers) = opened.lane(&limits);
                 let (namespaces, feeds) = (Arc::clone(&lane.namespaces), Arc::clone(&lane.feeds));
-                let health = Arc::clone(&lane.health);
+                let (health, notes) = (Arc::clone(&lane.health), Arc::clone(&lane.notes));
                 // A thread of its own: statements of a connection that stays on one core cost a tenth of those that hop.
                 let thread = thread::Builder::new()
                     .name("store-lane".to_owned())
                     .spawn(move || futures::executor::block_on(lane.run(queue)))
                     .map_err(|error| options::Error::Unavailable(error.to_string()))?;
-                Inner { requests, readers, namespaces, feeds, health, thread: Mutex::new(Some(thread)) }
+                Inner { requests, readers, namespaces, feeds, health, notes, thread: Mutex::new(Some(thread)) }
             }
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -198,6 +201,12 @@ impl Store {
     #[must_use]
     pub fn feed(&self, namespace: &str) -> Feed {
         self.inner.feeds.subscribe(namespace)
+    }
+
+    /// The records of a namespace that come, change and go, from the next commit on.
+    #[must_use]
+    pub fn watch(&self, namespace: &str) -> Feed<Noted> {
+        self.inner.notes.subscribe(namespace)
     }
 
     /// Commits what was submitted before, ends the lane and all feeds, and gives the database back. Every handle of the

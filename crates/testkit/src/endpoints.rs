@@ -1,5 +1,7 @@
 //! Applications that are called, without a network between.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -13,11 +15,16 @@ pub type Behaviour = Box<dyn Fn(&Call) -> Result<Answer, Error> + Send + Sync>;
 pub struct Endpoints {
     behaviour: Mutex<Behaviour>,
     calls: watch::Sender<Vec<Call>>,
+    stalled: Mutex<HashSet<String>>,
 }
 
 impl Default for Endpoints {
     fn default() -> Self {
-        Self { behaviour: Mutex::new(Box::new(|_| Ok(answer(200, "{}")))), calls: watch::Sender::default() }
+        Self {
+            behaviour: Mutex::new(Box::new(|_| Ok(answer(200, "{}")))),
+            calls: watch::Sender::default(),
+            stalled: Mutex::default(),
+        }
     }
 }
 
@@ -32,6 +39,11 @@ impl Endpoints {
     /// Changes what the applications answer from now on.
     pub fn behave(&self, behaviour: impl Fn(&Call) -> Result<Answer, Error> + Send + Sync + 'static) {
         *self.behaviour.lock() = Box::new(behaviour);
+    }
+
+    /// An application that takes calls and never answers.
+    pub fn stall(&self, url: &str) {
+        self.stalled.lock().insert(url.to_owned());
     }
 
     /// Calls until now.
@@ -65,7 +77,11 @@ impl Webhooks for Endpoints {
 
     async fn call(&self, call: Call, _profile: &Profile) -> Result<Answer, Error> {
         let answer = (self.behaviour.lock())(&call);
+        let stalled = self.stalled.lock().contains(&call.url);
         self.calls.send_modify(|calls| calls.push(call));
+        if stalled {
+            std::future::pending::<()>().await;
+        }
         answer
     }
 }

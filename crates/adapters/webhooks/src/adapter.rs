@@ -14,6 +14,7 @@ use crate::{
     connections::{chain, client, guarded, proxy},
     guard::Guarded,
     options::{Options, StartError},
+    throttle::Throttle,
 };
 
 /// Ways of calling whose connections are kept.
@@ -30,6 +31,7 @@ struct Inner {
     base: Option<Url>,
     headers: HeaderMap,
     clients: Cache<Profile, Client>,
+    throttle: Option<Throttle>,
 }
 
 impl Webhooks {
@@ -49,7 +51,8 @@ impl Webhooks {
             let profile = Profile { tls: Some(name.clone()), ..Profile::default() };
             client(&options, &profile).map_err(|reason| refused(&format!("tlsConfigs '{name}'"), reason))?;
         }
-        Ok(Self { inner: Arc::new(Inner { options, base, headers, clients: Cache::new(CLIENTS) }) })
+        let throttle = options.throttle.map(Throttle::new);
+        Ok(Self { inner: Arc::new(Inner { options, base, headers, clients: Cache::new(CLIENTS), throttle }) })
     }
 }
 
@@ -147,6 +150,9 @@ impl photinus_ports::webhooks::Webhooks for Webhooks {
         request = request.headers(all);
         if let Some(body) = call.body {
             request = request.body(body);
+        }
+        if let Some(throttle) = &inner.throttle {
+            throttle.pass().await;
         }
         inner.read(request.send().await.map_err(|error| fate(&error))?).await
     }

@@ -1,6 +1,6 @@
 //! How applications are called: plain values with documented defaults and units.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, num::NonZeroU32, time::Duration};
 
 use crate::guard::Guard;
 
@@ -23,6 +23,8 @@ pub struct Options {
     pub request_timeout: Duration,
     /// How long an idle connection is kept. Default 475 ms.
     pub idle_timeout: Duration,
+    /// How many calls may be made in a second. Default: any number.
+    pub throttle: Option<Rate>,
     /// Idle connections that are kept to one host. Default 100.
     pub idle_connections: usize,
     /// Largest answer that is read, in bytes. Default 10 MiB.
@@ -46,6 +48,7 @@ impl Default for Options {
             tls_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_millis(475),
+            throttle: None,
             idle_connections: 100,
             answer_size: 10 << 20,
             tls: None,
@@ -65,10 +68,20 @@ impl fmt::Debug for Options {
             .field("tls_timeout", &self.tls_timeout)
             .field("request_timeout", &self.request_timeout)
             .field("idle_timeout", &self.idle_timeout)
+            .field("throttle", &self.throttle)
             .field("idle_connections", &self.idle_connections)
             .field("answer_size", &self.answer_size)
             .finish_non_exhaustive()
     }
+}
+
+/// A bound of calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Calls in a second.
+    pub per_second: NonZeroU32,
+    /// Calls that may be made at once after a pause; as many as in a second when it is absent.
+    pub burst: Option<NonZeroU32>,
 }
 
 /// Whom to trust on a TLS connection, and who to be. All in PEM.

@@ -1,6 +1,6 @@
 //! Shapes of inputs and outputs, in a notation of words: `field:type`, with `[]` behind the type of an array.
 //!
-//! A type is `string`, `uuid`, `hash`, `time`, `int`, `number`, `bool`, `any`, `object`, or the name of an enumeration or a shape.
+//! A type is `string`, `uuid`, `hash`, `time`, `int`, `number`, `bool`, `any`, `object`, `texts` (an object of them), or the name of an enumeration or a shape.
 
 use serde_json::{Map, Value, json};
 
@@ -78,7 +78,7 @@ const SHAPES: &[(&str, &str)] = &[
     (
         "MessageInOut",
         "header:Header localNamespace:string hash:hash batch:uuid txid:uuid state:messageState confirmed:time \
-         rejectReason:string data:InlineData[] pins:string[] idempotencyKey:string",
+         rejectReason:string data:InlineData[] pins:string[] idempotencyKey:string group:GroupInput",
     ),
     ("InlineData", "id:uuid hash:hash validator:string datatype:DatatypeRef value:any blob:BlobRef"),
     ("MessageInput", "header:HeaderInput data:InlineData[] idempotencyKey:string"),
@@ -190,16 +190,31 @@ const SHAPES: &[(&str, &str)] = &[
     ("SeekInput", "firstEvent:string"),
     ("SecretInput", "grace:string"),
     ("Secret", "secret:string previousUntil:time"),
-    ("SubscriptionInput", "name:string transport:string filter:SubscriptionFilter options:SubscriptionOptions"),
+    (
+        "SubscriptionInput",
+        "namespace:string name:string transport:string filter:SubscriptionFilter options:SubscriptionOptions",
+    ),
     (
         "SubscriptionFilter",
         "events:string topic:string message:MessageFilter transaction:TransactionFilter \
-         blockchainevent:BlockchainEventFilter",
+         blockchainevent:BlockchainEventFilter topics:string tag:string group:string author:string",
     ),
     ("MessageFilter", "tag:string group:string author:string"),
     ("TransactionFilter", "type:string"),
     ("BlockchainEventFilter", "name:string listener:string"),
-    ("SubscriptionOptions", "firstEvent:string readAhead:int withData:bool batch:bool batchTimeout:string"),
+    (
+        "SubscriptionOptions",
+        "firstEvent:string readAhead:int withData:bool batch:bool batchTimeout:string url:string method:string json:bool \
+         headers:texts query:texts input:WebhookInput fastack:bool reply:bool replytag:string replytx:string \
+         retry:WebhookRetry httpOptions:HttpOptions tlsConfigName:string",
+    ),
+    ("WebhookInput", "query:string headers:string body:string path:string replytx:string"),
+    ("WebhookRetry", "enabled:bool count:int initialDelay:string maxDelay:string"),
+    (
+        "HttpOptions",
+        "proxyURL:string connectionTimeout:string requestTimeout:string idleTimeout:string tlsHandshakeTimeout:string \
+         expectContinueTimeout:string maxIdleConns:int",
+    ),
     ("WebSocketStatus", "enabled:bool connections:WebSocketConnection[]"),
     ("WebSocketConnection", "id:uuid remoteAddress:string userAgent:string subscriptions:WebSocketStart[]"),
     ("WebSocketStart", "startTime:time ephemeral:bool namespace:string name:string filter:SubscriptionFilter"),
@@ -256,6 +271,7 @@ pub(super) fn of(words: &str) -> Value {
         "int" => json!({ "type": "integer", "format": "int64" }),
         "number" => json!({ "type": "number", "format": "double" }),
         "bool" => json!({ "type": "boolean" }),
+        "texts" => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
         "object" => json!({ "type": "object", "additionalProperties": true }),
         "any" => json!({}),
         name => json!({ "$ref": format!("#/components/schemas/{name}") }),

@@ -50,7 +50,6 @@ async fn broadcast(mut request: Request) -> Answer {
     let wait = request.wait();
     let namespace = request.namespace()?;
     let message = namespace.broadcast(input, wait).await?;
-    request.shared.metrics.broadcast(namespace.name());
     submitted(wait.is_some(), &message)
 }
 
@@ -59,7 +58,6 @@ async fn private(mut request: Request) -> Answer {
     let wait = request.wait();
     let namespace = request.namespace()?;
     let message = namespace.send_private(input, wait).await?;
-    request.shared.metrics.private(namespace.name());
     submitted(wait.is_some(), &message)
 }
 

@@ -12,12 +12,17 @@ mod status;
 mod subscriptions;
 mod websockets;
 
-use crate::route::Route;
+use crate::{
+    metrics::{Metrics, Requests},
+    route::Route,
+};
 
 /// The routes of a listener.
 pub(crate) struct Surface {
     /// What every path begins with.
     pub(crate) base: &'static [&'static str],
+    /// Where its requests are counted.
+    pub(crate) counters: fn(&Metrics) -> &Requests,
     tables: &'static [&'static [Route]],
 }
 
@@ -26,11 +31,18 @@ impl Surface {
     pub(crate) fn routes(&self) -> impl Iterator<Item = &'static Route> + use<> {
         self.tables.iter().flat_map(|table| table.iter())
     }
+
+    /// The whole path of a route with its variables, as it is counted.
+    pub(crate) fn place(&self, route: &Route, namespaced: bool) -> String {
+        let namespace = if namespaced { "namespaces/{ns}/" } else { "" };
+        format!("/{}/{namespace}{}", self.base.join("/"), route.path.replace("*}", "}"))
+    }
 }
 
 /// The API for applications.
 pub(crate) static API: Surface = Surface {
     base: &["api", "v1"],
+    counters: |metrics| &metrics.rest,
     tables: &[
         status::ROUTES,
         messages::ROUTES,
@@ -51,4 +63,5 @@ pub(crate) static API: Surface = Surface {
 pub(crate) struct EmptyInput {}
 
 /// The administration interface.
-pub(crate) static SPI: Surface = Surface { base: &["spi", "v1"], tables: &[status::SPI, ledger::SPI] };
+pub(crate) static SPI: Surface =
+    Surface { base: &["spi", "v1"], counters: |metrics| &metrics.admin, tables: &[status::SPI, ledger::SPI] };

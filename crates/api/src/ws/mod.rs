@@ -14,7 +14,7 @@ mod socket;
 use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
-    Router,
+    Extension, Router,
     extract::{ConnectInfo, OriginalUri, Path, WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection},
     response::Response,
     routing::any,
@@ -23,7 +23,7 @@ use http::{HeaderMap, StatusCode, header};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::connections::Connections;
-use crate::{failure::Failure, reply, server::Shared, uri};
+use crate::{failure::Failure, patient::Lasting, reply, server::Shared, uri};
 
 /// Largest frame of a client, in bytes: starts and acknowledgements are small.
 const MAX_FRAME: usize = 64 << 10;
@@ -31,28 +31,27 @@ const MAX_FRAME: usize = 64 << 10;
 const WRITE_BUFFER: usize = 32 << 10;
 
 type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
+/// Who is at the other end, and the end itself.
+type Peer = (ConnectInfo<SocketAddr>, Extension<Lasting>);
 
 /// The routes that become WebSockets.
 pub(crate) fn router(shared: &Arc<Shared>, stopping: &CancellationToken) -> Router {
     let (owner, token) = (Arc::clone(shared), stopping.clone());
-    let everywhere = move |upgrade: Upgrade, peer: ConnectInfo<SocketAddr>, uri: OriginalUri, headers: HeaderMap| {
+    let everywhere = move |upgrade: Upgrade, peer: Peer, uri: OriginalUri, headers: HeaderMap| {
         let (shared, stopping) = (Arc::clone(&owner), token.clone());
-        async move { open(&shared, stopping, None, upgrade, peer.0, &uri, headers) }
+        async move { open(&shared, stopping, None, upgrade, peer, &uri, headers) }
     };
     let (owner, token) = (Arc::clone(shared), stopping.clone());
-    let scoped = move |Path(namespace): Path<String>,
-                       upgrade: Upgrade,
-                       peer: ConnectInfo<SocketAddr>,
-                       uri: OriginalUri,
-                       headers: HeaderMap| {
-        let (shared, stopping) = (Arc::clone(&owner), token.clone());
-        async move {
-            if let Err(refused) = shared.namespaces.admit(&namespace, &headers).await {
-                return refused.into_response();
+    let scoped =
+        move |Path(namespace): Path<String>, upgrade: Upgrade, peer: Peer, uri: OriginalUri, headers: HeaderMap| {
+            let (shared, stopping) = (Arc::clone(&owner), token.clone());
+            async move {
+                if let Err(refused) = shared.namespaces.admit(&namespace, &headers).await {
+                    return refused.into_response();
+                }
+                open(&shared, stopping, Some(namespace), upgrade, peer, &uri, headers)
             }
-            open(&shared, stopping, Some(namespace), upgrade, peer.0, &uri, headers)
-        }
-    };
+        };
     Router::new().route("/ws", any(everywhere)).route("/api/v1/namespaces/{ns}/ws", any(scoped))
 }
 
@@ -61,7 +60,7 @@ fn open(
     stopping: CancellationToken,
     scope: Option<String>,
     upgrade: Upgrade,
-    peer: SocketAddr,
+    (ConnectInfo(peer), Extension(lasting)): Peer,
     uri: &OriginalUri,
     headers: HeaderMap,
 ) -> Response {
@@ -83,6 +82,7 @@ fn open(
         scope,
         start: frame::in_query(&uri::pairs(uri.query().unwrap_or_default())),
     };
+    lasting.set();
     upgrade
         .max_frame_size(MAX_FRAME)
         .max_message_size(MAX_FRAME)

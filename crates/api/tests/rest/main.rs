@@ -1,7 +1,10 @@
 //! The REST interface over HTTP, in front of whole members on a ledger in memory.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod clients;
 mod doors;
+mod fuzz;
+mod identities;
 mod operators;
 mod rates;
 mod refusals;

@@ -10,8 +10,11 @@
 )]
 
 mod batches;
+mod changes;
 mod crowd;
+mod frames;
 mod passwords;
+mod stalled;
 
 use std::{collections::HashMap, time::Duration};
 

@@ -14,6 +14,11 @@ fn its_subscriptions_sockets_and_webhooks_do_too() {
     check("sdk-events.mjs");
 }
 
+#[test]
+fn so_does_the_rest_of_it() {
+    check("sdk-rest.mjs");
+}
+
 /// Runs a script of checks.
 fn check(script: &str) {
     let members = Members::up(2, &[]);

@@ -3,7 +3,7 @@
 use photinus_model::{
     Time,
     batch::Batch,
-    data::{Data, Validator},
+    data::{Data, Validator, blob_path},
     message::{Message, Type},
     tag,
     transaction::Type as TxType,
@@ -60,6 +60,10 @@ pub(super) fn store(group: &mut Group<'_>, content: &inbox::Content, now: Time) 
     for data in &batch.payload.data {
         let mut data = data.clone();
         data.namespace = group.namespace().to_owned();
+        if let Some(blob) = &mut data.blob {
+            // Who sends in private leaves it out: it is a view of the name for browsing.
+            blob.path = blob_path(&blob.name);
+        }
         group.push(Change::InsertData(data));
     }
     for message in &batch.payload.messages {

@@ -341,6 +341,7 @@ impl Turn<'_> {
                 blockchain_ids: vec![chain_tx.clone()],
             }));
         }
+        self.group.after.logs.push(log.info.clone());
         let id = self.group.id();
         let record = blockchain_event::BlockchainEvent {
             id,
@@ -376,6 +377,7 @@ impl Turn<'_> {
         let own = content.source == Source::Own;
         if !own {
             let now = self.group.now;
+            self.core.tally.arrived(&content.batch.payload.messages);
             contents::store(&mut self.group, content, now);
         }
         self.group.groups.extend(crate::groups::definitions_in(&content.batch).map(|(_, group)| (group.hash, group)));
@@ -449,6 +451,7 @@ fn follow(core: &Arc<Core>, after: After) {
     for fetch in after.blobs {
         fetches::spawn_blob(core, fetch);
     }
+    after.logs.iter().for_each(|info| core.tally.log(info));
     for turn in after.turns {
         core.multiparty.turned(core, turn);
     }

@@ -19,6 +19,8 @@ use photinus_sequencing::{
 };
 use photinus_store::{Change, ChangeSet, change};
 
+use serde_json::{Map, Value};
+
 use crate::namespace::Turn;
 
 use super::repair::Lacking;
@@ -50,6 +52,8 @@ pub(super) struct After {
     pub(super) found: Vec<BatchKey>,
     pub(super) identities: Vec<Identity>,
     pub(super) verifiers: Vec<Verifier>,
+    /// Where the events of the ledger came from.
+    pub(super) logs: Vec<Map<String, Value>>,
     /// What was decided about the multiparty contracts, in order.
     pub(super) turns: Vec<Turn>,
 }

@@ -155,7 +155,9 @@ async fn submit(core: &Core, outbound: &Outbound, operation: Uuid, reference: &s
     };
     let operation = OperationRef { namespace: core.name().to_owned(), id: operation };
     let (location, _in_force) = core.multiparty.sending().await;
-    core.ports.blockchain.submit_batch_pin(&operation, &outbound.batch.key, &pin, &location).await
+    core.ports.blockchain.submit_batch_pin(&operation, &outbound.batch.key, &pin, &location).await?;
+    core.tally.pinned(&location.0);
+    Ok(())
 }
 
 /// Notes a failure and waits before the next attempt.

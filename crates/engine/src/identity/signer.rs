@@ -42,9 +42,10 @@ pub(crate) async fn resolve(core: &Core, author: &str, key: &str) -> Result<Sign
             Ok(Signer { author: org.did.clone(), key })
         }
         ("", key) => {
-            let key = chain.resolve_key(key, KeyIntent::Sign).await?;
+            let key = chain.resolve_key(key, KeyIntent::Lookup).await?;
             let owner = core.identities.by_verifier(chain.verifier_type(), &key).await?;
             let owner = owner.ok_or_else(|| Error::KeyUnregistered(key.clone()))?;
+            let key = chain.resolve_key(&key, KeyIntent::Sign).await?;
             Ok(Signer { author: owner.did.clone(), key })
         }
         (author, "") => {
@@ -57,13 +58,14 @@ pub(crate) async fn resolve(core: &Core, author: &str, key: &str) -> Result<Sign
             Ok(Signer { author: author.did.clone(), key })
         }
         (author, key) => {
-            let key = chain.resolve_key(key, KeyIntent::Sign).await?;
+            let key = chain.resolve_key(key, KeyIntent::Lookup).await?;
             let owner = core.identities.by_verifier(chain.verifier_type(), &key).await?;
             let author = match owner {
                 Some(owner) if owner.name == author || owner.did == author => owner,
                 _ => core.identities.require(author).await?,
             };
             check_owner(core, &key, &author).await?;
+            let key = chain.resolve_key(&key, KeyIntent::Sign).await?;
             Ok(Signer { author: author.did.clone(), key })
         }
     }

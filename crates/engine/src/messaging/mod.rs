@@ -62,6 +62,7 @@ async fn accept_with(core: &Arc<Core>, sealed: &[Arc<Sealed>], more: Vec<Change>
     undecided.sealed = &[];
     match stored {
         Ok(_) => {
+            core.tally.sent(sealed.iter().map(|sealed| &sealed.message));
             sealed.iter().for_each(|message| batching::offer(core, Arc::clone(message)));
             Ok(())
         }

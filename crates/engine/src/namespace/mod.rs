@@ -21,6 +21,7 @@ use crate::{
     options::Options,
     reception,
     supervisor::Tasks,
+    tally,
 };
 
 /// Why a namespace could not be started.
@@ -92,6 +93,7 @@ impl Namespace {
             schemas: data::schema::Cache::new(options.caches.schemas),
             confirmations: confirm::Bridge::new(options.limits.waiters),
             backlog: backlog::Backlog::new(&options.limits),
+            tally: tally::Tally::default(),
             batching: batching::Handle::default(),
             delivery: delivery::Handle::new(),
             reception: reception::Handle::default(),
@@ -115,6 +117,7 @@ impl Namespace {
     async fn run(&self) -> Result<(), Error> {
         let core = &self.core;
         confirm::start(core);
+        tally::start(core);
         operations::Handle::start(core);
         if !core.options.multiparty {
             return Ok(events::start(core).await?);

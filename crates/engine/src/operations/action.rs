@@ -137,7 +137,9 @@ async fn attempt(core: &Core, id: Uuid, input: &Input) -> Result<(), Ledger> {
     core.ports
         .blockchain
         .submit_network_action(&operation, &input.key, &input.kind, &input.payload, &input.location)
-        .await
+        .await?;
+    core.tally.transaction(&input.location.0, "networkAction");
+    Ok(())
 }
 
 /// Tries in the background until the ledger takes it or refuses it.

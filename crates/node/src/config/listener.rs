@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use photinus_api::options::{By, Cors, Limits, Listener, Monitoring, Options, Pem, RateLimit, Tls};
+use photinus_api::options::{By, Changes, Cors, Limits, Listener, Monitoring, Options, Pem, RateLimit, Tls};
 
 use super::section::Section;
 
@@ -13,8 +13,9 @@ pub(super) fn read(root: &Section<'_>) -> Options {
         http: listener(&root.section("http"), 5000),
         spi: spi.flag("enabled", false).then(|| listener(&spi, 5001)),
         monitoring: monitoring(root),
+        changes: changes(&spi.section("ws")),
         cors: cors(&root.section("cors")),
-        limits: limits(&api),
+        limits: limits(&api, &root.section("histograms")),
         dynamic_public_url_header: api.text("dynamicPublicURLHeader"),
     }
 }
@@ -95,6 +96,14 @@ fn passwords(section: &Section<'_>) -> Option<PathBuf> {
     }
 }
 
+fn changes(section: &Section<'_>) -> Changes {
+    let default = Changes::default();
+    Changes {
+        queue: section.number("eventQueueLength", default.queue, 1, 100_000),
+        warn: section.duration("blockedWarnInterval", default.warn),
+    }
+}
+
 /// `monitoring` when it is on; else `metrics`, its predecessor, which is on unless switched off.
 fn monitoring(root: &Section<'_>) -> Option<Monitoring> {
     let (new, old) = (root.section("monitoring"), root.section("metrics"));
@@ -112,7 +121,7 @@ fn monitoring(root: &Section<'_>) -> Option<Monitoring> {
     Some(Monitoring { listener: listener(section, 6000), metrics_path })
 }
 
-fn limits(section: &Section<'_>) -> Limits {
+fn limits(section: &Section<'_>, histograms: &Section<'_>) -> Limits {
     let mut limits = Limits::default();
     let listing = &mut limits.listing;
     listing.max_limit = section.number("maxFilterLimit", listing.max_limit, 1, 1_000_000);
@@ -130,6 +139,7 @@ fn limits(section: &Section<'_>) -> Limits {
             section.problem("maxBodies", "must be from 1Mb to 1Tb");
             limits.bodies
         });
+    limits.chart_rows = histograms.number("maxChartRows", limits.chart_rows, 1, 1_000_000);
     limits
 }
 

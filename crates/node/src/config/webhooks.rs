@@ -1,9 +1,9 @@
 //! `events.webhooks` and `namespaces.predefined[].tlsConfigs`: how applications are called.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, num::NonZeroU32, path::PathBuf};
 
 use photinus_engine::{events::status_pattern, options::WebhookRetry};
-use photinus_webhooks::{Options, guard::Guard};
+use photinus_webhooks::{Options, guard::Guard, options::Rate};
 use serde_json::Value;
 
 use super::section::Section;
@@ -89,6 +89,7 @@ pub(super) fn read(section: &Section<'_>) -> Webhooks {
             })
         },
         guard: guard(&section.section("guard")),
+        throttle: throttle(&section.section("throttle")),
         ..default
     };
     let tls = section.section("tls");
@@ -126,6 +127,15 @@ fn headers(section: &Section<'_>) -> Vec<(String, String)> {
             Vec::new()
         }
     }
+}
+
+fn throttle(section: &Section<'_>) -> Option<Rate> {
+    let number = |name: &str| NonZeroU32::new(section.number(name, 0, 0, 1_000_000));
+    let (per_second, burst) = (number("requestsPerSecond"), number("burst"));
+    if per_second.is_none() && burst.is_some() {
+        section.problem("burst", "has no meaning without requestsPerSecond");
+    }
+    per_second.map(|per_second| Rate { per_second, burst })
 }
 
 fn guard(section: &Section<'_>) -> Guard {

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     change::{self, Change},
     error::What,
+    noted::Happened,
     schema,
     value::{Cursor, Value, join},
 };
@@ -117,6 +118,9 @@ impl View<'_> {
         if let Some(pins) = &update.pins {
             values.push(("pins", join(pins)));
         }
+        if !values.is_empty() {
+            self.note(&schema::MESSAGES, Happened::Updated, update.id);
+        }
         self.update(&schema::MESSAGES, known[position].seq, values)
     }
 
@@ -135,6 +139,7 @@ impl View<'_> {
             let public = update.public.as_ref().map(|public| ("public", public.into()));
             let blob_public = update.blob_public.as_ref().map(|public| ("blob_public", public.into()));
             self.update(&schema::DATA, seq, public.into_iter().chain(blob_public).collect())?;
+            self.note(&schema::DATA, Happened::Updated, update.id);
         }
         Ok(())
     }
@@ -142,6 +147,7 @@ impl View<'_> {
     fn delete_data(&mut self, id: Uuid) -> Result<(), Refusal> {
         for seq in self.found(&lookup::DATA, vec![id.into()], Cursor::int)? {
             self.delete(&schema::DATA, seq);
+            self.note(&schema::DATA, Happened::Deleted, id);
         }
         self.set(&lookup::DATA, vec![id.into()], Vec::new());
         Ok(())
@@ -267,6 +273,9 @@ impl View<'_> {
         }
         if let Some(retry) = update.retry {
             values.push(("retry", retry.into()));
+        }
+        if !values.is_empty() {
+            self.note(&schema::OPERATIONS, Happened::Updated, update.id);
         }
         self.update(&schema::OPERATIONS, seq, values)
     }

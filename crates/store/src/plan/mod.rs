@@ -28,6 +28,7 @@ pub(crate) use writes::{Update, Writes};
 use crate::{
     change::ChangeSet,
     error::{Conflict, Error},
+    noted::Noted,
     schema::{self, Table},
     value::Value,
 };
@@ -72,10 +73,21 @@ impl From<Refusal> for Error {
     }
 }
 
+/// What a set brings, besides what is written.
+#[derive(Debug, Default)]
+pub(crate) struct Added {
+    /// Its events with their sequences.
+    pub(crate) events: Vec<Event>,
+    /// The records that it touches, if that was asked for.
+    pub(crate) noted: Vec<Noted>,
+}
+
 /// A group of change sets in the making.
 pub(crate) struct Group<'a> {
     counters: &'a mut Counters,
     facts: Facts,
+    /// Whether somebody wants to know which records are touched.
+    watched: bool,
     /// Everything to be written.
     pub(crate) writes: Writes,
     /// Numbers of namespaces by name, of those that the group brings.
@@ -83,8 +95,8 @@ pub(crate) struct Group<'a> {
 }
 
 impl<'a> Group<'a> {
-    pub(crate) fn new(counters: &'a mut Counters) -> Self {
-        Self { counters, facts: Facts::default(), writes: Writes::default(), namespaces: HashMap::new() }
+    pub(crate) fn new(counters: &'a mut Counters, watched: bool) -> Self {
+        Self { counters, facts: Facts::default(), watched, writes: Writes::default(), namespaces: HashMap::new() }
     }
 
     /// The number of a namespace that the database does not know yet.
@@ -109,16 +121,16 @@ impl<'a> Group<'a> {
         self.facts.extend(facts);
     }
 
-    /// Judges a set. Either all of it is added, and its events are returned with their sequences, or nothing.
-    pub(crate) fn add(&mut self, ns: i64, set: &ChangeSet) -> Result<Vec<Event>, Refusal> {
-        let mut view = View::new(ns, &self.facts, self.counters);
+    /// Judges a set. Either all of it is added, or nothing.
+    pub(crate) fn add(&mut self, ns: i64, set: &ChangeSet) -> Result<Added, Refusal> {
+        let mut view = View::new(ns, &self.facts, self.counters, self.watched);
         for precondition in &set.preconditions {
             view.demand(precondition)?;
         }
         for change in &set.changes {
             view.apply(change)?;
         }
-        let view::Outcome { facts, steps, mut events } = view.finish();
+        let view::Outcome { facts, steps, mut events, noted } = view.finish();
         self.facts.extend(facts);
         for step in steps {
             self.writes.take(ns, step);
@@ -126,6 +138,6 @@ impl<'a> Group<'a> {
         for event in &mut events {
             set.namespace.clone_into(&mut event.namespace);
         }
-        Ok(events)
+        Ok(Added { events, noted })
     }
 }

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     change::{self, Change},
     error::What,
+    noted::Happened,
     schema,
     value::{Cursor, Value},
 };
@@ -192,6 +193,7 @@ impl View<'_> {
         for row in rows {
             if let Value::Int(seq) = row[0] {
                 self.delete(&schema::SUBSCRIPTIONS, seq);
+                self.note(&schema::SUBSCRIPTIONS, Happened::Deleted, id);
             }
             // Only sets that name the subscription otherwise have had it loaded by name; to others it cannot matter.
             self.set(&lookup::SUBSCRIPTIONS, vec![row[1].clone()], Vec::new());

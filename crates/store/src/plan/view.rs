@@ -6,6 +6,7 @@ use super::{Counters, Facts, Find, Lookup, Refusal, Want, lookup, writes::Step};
 use crate::{
     change::Precondition,
     error::{Conflict, What},
+    noted::{Happened, Noted},
     rows::{self, sealed},
     schema::Table,
     value::{Cursor, Row, Value},
@@ -16,6 +17,7 @@ pub(super) struct Outcome {
     pub(super) facts: Facts,
     pub(super) steps: Vec<Step>,
     pub(super) events: Vec<Event>,
+    pub(super) noted: Vec<Noted>,
 }
 
 /// The group so far, with what the set has done on top.
@@ -26,6 +28,8 @@ pub(super) struct View<'a> {
     counters: &'a mut Counters,
     steps: Vec<Step>,
     events: Vec<Event>,
+    /// The records that were touched; `None` when nobody wants to know.
+    noted: Option<Vec<Noted>>,
 }
 
 /// A message as the rules see it.
@@ -36,12 +40,13 @@ pub(super) struct Known {
 }
 
 impl<'a> View<'a> {
-    pub(super) fn new(ns: i64, base: &'a Facts, counters: &'a mut Counters) -> Self {
-        Self { ns, base, own: Facts::default(), counters, steps: Vec::new(), events: Vec::new() }
+    pub(super) fn new(ns: i64, base: &'a Facts, counters: &'a mut Counters, watched: bool) -> Self {
+        let noted = watched.then(Vec::new);
+        Self { ns, base, own: Facts::default(), counters, steps: Vec::new(), events: Vec::new(), noted }
     }
 
     pub(super) fn finish(self) -> Outcome {
-        Outcome { facts: self.own, steps: self.steps, events: self.events }
+        Outcome { facts: self.own, steps: self.steps, events: self.events, noted: self.noted.unwrap_or_default() }
     }
 
     /// The rows of a look-up, oldest first.
@@ -87,6 +92,9 @@ impl<'a> View<'a> {
     pub(super) fn insert<T: sealed::Row>(&mut self, record: &T) -> i64 {
         let seq = self.counters.next(T::TABLE);
         let row = rows::row(self.ns, seq, record);
+        if let Some(noted) = &mut self.noted {
+            noted.extend(Noted::created(T::TABLE, seq, &row));
+        }
         self.steps.push(Step::Insert { table: T::TABLE, seq, row });
         seq
     }
@@ -107,7 +115,11 @@ impl<'a> View<'a> {
 
     /// Replaces a row by a record.
     pub(super) fn replace<T: sealed::Row>(&mut self, seq: i64, record: &T) {
-        let values = record.values().into_iter().enumerate().map(|(index, value)| (index + 2, value)).collect();
+        let values = record.values();
+        if let Some(noted) = &mut self.noted {
+            noted.extend(Noted::replaced(T::TABLE, &values));
+        }
+        let values = values.into_iter().enumerate().map(|(index, value)| (index + 2, value)).collect();
         self.steps.push(Step::Update { table: T::TABLE, seq, values });
     }
 
@@ -127,6 +139,13 @@ impl<'a> View<'a> {
             self.steps.push(Step::Update { table, seq, values });
         }
         Ok(())
+    }
+
+    /// Notes that a row was changed or removed by other means than [`View::replace`].
+    pub(super) fn note(&mut self, table: &'static Table, what: Happened, id: Uuid) {
+        if let Some(noted) = &mut self.noted {
+            noted.extend(Noted::by_id(table, what, id));
+        }
     }
 
     pub(super) fn delete(&mut self, table: &'static Table, seq: i64) {

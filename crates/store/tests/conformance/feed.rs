@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use photinus_store::{Change, ChangeSet, Error, Lagged, Options, Store};
+use photinus_store::{Change, ChangeSet, Error, Happened, Lagged, Options, Store};
 use tokio::time::timeout;
 
 use crate::{
@@ -70,6 +70,33 @@ on_both! {
         assert_eq!(store.read(NS).event(id(1)).await.unwrap().unwrap().sequence, before);
         store.close().await;
     }
+}
+
+#[tokio::test]
+async fn who_watches_is_told_of_records_and_not_of_what_failed() {
+    let store = Store::open(Options::temporary()).await.unwrap();
+    store.submit(one(1)).await.unwrap();
+    let mut watch = store.watch(NS);
+    let subscription = records::subscription("app", 7);
+    let told = [
+        (Change::InsertSubscription(subscription.clone()), "subscriptions", Happened::Created),
+        (Change::UpsertSubscription(subscription.clone()), "subscriptions", Happened::Updated),
+        (Change::DeleteSubscription(subscription.id), "subscriptions", Happened::Deleted),
+    ];
+    for (change, collection, what) in told {
+        commit(&store, [change]).await.unwrap();
+        let noted = timeout(LIMIT, watch.next()).await.unwrap().unwrap().unwrap();
+        assert_eq!(noted.len(), 1, "{noted:?}");
+        assert_eq!((noted[0].collection, noted[0].what, noted[0].id), (collection, what, Some(subscription.id)));
+    }
+    let twice = [records::operation(8), records::operation(8)].map(Change::InsertOperation);
+    assert!(commit(&store, twice).await.is_err());
+    let committed = commit(&store, [Change::InsertEvent(records::event(9))]).await.unwrap();
+    let noted = timeout(LIMIT, watch.next()).await.unwrap().unwrap().unwrap();
+    assert_eq!((noted[0].collection, noted[0].id), ("events", Some(id(9))));
+    assert_eq!(noted[0].sequence, Some(committed.events[0].sequence));
+    store.close().await;
+    assert!(matches!(timeout(LIMIT, watch.next()).await.unwrap(), Err(Error::Closed)));
 }
 
 fn one(number: u128) -> ChangeSet {

@@ -56,7 +56,7 @@ pub(crate) const ROOT: &[&[Key]] = &[&[
     ),
     Key("event", Section(&[EVENT])),
     Key("events", Section(&[EVENTS])),
-    Key("histograms", Section(&[&[Key("maxChartRows", Ignored)]])),
+    Key("histograms", Section(&[&[Key("maxChartRows", Used)]])),
     Key("http", Section(&[LISTENER])),
     Key("lang", Ignored),
     Key("log", Section(&[LOG])),
@@ -240,7 +240,7 @@ const WEBHOOKS: &[Key] = &[
             Key("errorStatusCodeRegex", Used),
         ]]),
     ),
-    Key("throttle", Section(&[&[Key("requestsPerSecond", Ignored), Key("burst", Ignored)]])),
+    Key("throttle", Section(&[&[Key("requestsPerSecond", Used), Key("burst", Used)]])),
     Key("tls", Section(&[CLIENT_TLS])),
     Key("guard", Section(&[&[Key("allow", Used)]])),
     Key("maxResponseSize", Used),
@@ -302,8 +302,8 @@ const PRIVATE_MESSAGING: &[Key] = &[
 ];
 
 const SPI_WS: &[Key] = &[
-    Key("blockedWarnInterval", Ignored),
-    Key("eventQueueLength", Ignored),
+    Key("blockedWarnInterval", Used),
+    Key("eventQueueLength", Used),
     Key("readBufferSize", Ignored),
     Key("writeBufferSize", Ignored),
 ];

@@ -1,19 +1,28 @@
-//! Counters of requests, and how the namespaces do, in the text form of Prometheus.
+//! Counters of requests and messages, and how the namespaces do, in the text form of Prometheus. Names that begin with `ff_` are
+//! FireFly's, the others are ours.
 
-use std::time::{Duration, SystemTime};
+mod messages;
+mod requests;
 
+use std::time::SystemTime;
+
+use parking_lot::Mutex;
 use photinus_ports::health::Health;
-use prometheus::{Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
+use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
+
+pub(crate) use self::requests::{Answered, Requests, size};
 
 use crate::namespaces::{Namespaces, State};
 
 /// What is counted.
 pub(crate) struct Metrics {
     registry: Registry,
-    requests: IntCounterVec,
-    durations: HistogramVec,
-    broadcasts: IntCounterVec,
-    privates: IntCounterVec,
+    /// Of applications.
+    pub(crate) rest: Requests,
+    /// Of administration.
+    pub(crate) admin: Requests,
+    /// Held while the gauges are set and read.
+    gathering: Mutex<()>,
     running: IntGaugeVec,
     parts: IntGaugeVec,
     faults: IntGaugeVec,
@@ -61,24 +70,12 @@ impl Refusals {
 impl Metrics {
     pub(crate) fn new() -> Result<Self, prometheus::Error> {
         let gauge = |name, help, labels: &[&str]| IntGaugeVec::new(Opts::new(name, help), labels);
+        let registry = Registry::new();
         let metrics = Self {
-            registry: Registry::new(),
-            requests: IntCounterVec::new(
-                Opts::new("ff_apiserver_rest_requests_total", "Requests answered"),
-                &["route", "method", "code"],
-            )?,
-            durations: HistogramVec::new(
-                HistogramOpts::new("ff_apiserver_rest_request_duration_seconds", "Time until a request was answered"),
-                &["route", "method"],
-            )?,
-            broadcasts: IntCounterVec::new(
-                Opts::new("ff_broadcast_submitted_total", "Broadcasts taken from applications"),
-                &["ns"],
-            )?,
-            privates: IntCounterVec::new(
-                Opts::new("ff_private_msg_submitted_total", "Private messages taken from applications"),
-                &["ns"],
-            )?,
+            rest: Requests::new(&registry, "rest")?,
+            admin: Requests::new(&registry, "admin")?,
+            registry,
+            gathering: Mutex::default(),
             behind: gauge(
                 "photinus_exchange_peer_behind",
                 "Messages and files that another node does not have yet",
@@ -104,22 +101,11 @@ impl Metrics {
             backlog_refused: gauge("photinus_backlog_refused", "Messages refused for the backlog", &["ns"])?,
             waiters: gauge("photinus_namespace_waiters", "Callers that wait for confirmations", &["ns"])?,
         };
-        metrics.registry.register(Box::new(metrics.requests.clone()))?;
-        metrics.registry.register(Box::new(metrics.durations.clone()))?;
-        metrics.registry.register(Box::new(metrics.broadcasts.clone()))?;
-        metrics.registry.register(Box::new(metrics.privates.clone()))?;
         metrics.registry.register(Box::new(metrics.refusals.0.clone()))?;
         for gauge in metrics.gauges() {
             metrics.registry.register(Box::new(gauge.clone()))?;
         }
         Ok(metrics)
-    }
-
-    /// Counts a request. `route` is empty for requests that match none, so that strangers cannot make labels.
-    pub(crate) fn request(&self, route: &str, method: &str, code: u16, took: Duration) {
-        let method = if route.is_empty() { "" } else { method };
-        self.requests.with_label_values(&[route, method, &code.to_string()]).inc();
-        self.durations.with_label_values(&[route, method]).observe(took.as_secs_f64());
     }
 
     fn gauges(&self) -> [&IntGaugeVec; 12] {
@@ -151,18 +137,10 @@ impl Metrics {
         self.refusals.clone()
     }
 
-    /// Counts a private message.
-    pub(crate) fn private(&self, namespace: &str) {
-        self.privates.with_label_values(&[namespace]).inc();
-    }
-
-    /// Counts a broadcast.
-    pub(crate) fn broadcast(&self, namespace: &str) {
-        self.broadcasts.with_label_values(&[namespace]).inc();
-    }
-
     /// Everything as text. Reads memory alone.
-    pub(crate) fn text(&self, namespaces: &Namespaces) -> Result<Vec<u8>, prometheus::Error> {
+    pub(crate) fn text(&self, namespaces: &Namespaces) -> Result<String, prometheus::Error> {
+        let _gathering = self.gathering.lock();
+        let mut counted = Vec::new();
         for gauge in self.gauges() {
             gauge.reset();
         }
@@ -204,9 +182,10 @@ impl Metrics {
             }
             self.refused.with_label_values(&[&name]).set(i64::try_from(vitals.refused).unwrap_or(i64::MAX));
             self.waiters.with_label_values(&[&name]).set(i64::try_from(vitals.waiters).unwrap_or(i64::MAX));
+            counted.push((name, vitals.counts));
         }
-        let mut text = Vec::new();
-        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        let mut text = TextEncoder::new().encode_to_string(&self.registry.gather())?;
+        messages::write(&counted, &mut text).map_err(|error| prometheus::Error::Msg(error.to_string()))?;
         Ok(text)
     }
 }
