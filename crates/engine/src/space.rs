@@ -20,5 +20,7 @@ pub(crate) const RECEIVED: u8 = 8;
 pub(crate) const UNPINNED: u8 = 9;
 /// Private payloads that the ledger names and that nobody delivered.
 pub(crate) const REPAIRS: u8 = 10;
+/// Files of private messages that nobody delivered.
+pub(crate) const FILE_REPAIRS: u8 = 13;
 /// Contents and blobs that shared storage should have and we do not.
 pub(crate) const FETCHES: u8 = 4;

@@ -67,6 +67,8 @@ pub struct Faults {
     pub transport_only: bool,
     /// It cannot be reached for blobs.
     pub blobs_down: bool,
+    /// It refuses blobs for good.
+    pub refuse_blobs: bool,
     /// Blobs break off after so many bytes, once.
     pub cut_blob: Option<u64>,
 }
@@ -341,6 +343,9 @@ impl DataExchange for Exchange {
         let (attached, faults) = self.reach(&route).await?;
         if faults.blobs_down {
             return Err(unreachable(&route, "it takes no blobs"));
+        }
+        if faults.refuse_blobs {
+            return Err(Error::Refused { peer: route.to.0, reason: "it takes no blobs".to_owned() });
         }
         attached.answer(&route, attached.receiver.admit_blob(&route, &parcel.path, parcel.size)).await?;
         let key = (route.to.clone(), parcel.path.clone());

@@ -10,7 +10,7 @@ use photinus_model::{
     verifier::{self, Verifier},
 };
 use photinus_sequencing::{
-    Decision,
+    Decision, Reason,
     decision::{Alarm, Contract, Decided, Effect, EventKind, Identity as Accepted, Topic, Verdict},
     facts::{BatchKey, DataKey, MessageKey, definition::IdentityKind},
 };
@@ -19,7 +19,9 @@ use photinus_store::{Change, change};
 use super::{
     fetches,
     group::{Fetch, Group},
-    release, repair, waits,
+    release, repair,
+    repair_files::LackingFile,
+    waits,
 };
 use crate::{core::Core, namespace::Turn};
 
@@ -48,8 +50,13 @@ pub(super) async fn apply(
         Decision::Released { pos, batch, indexes, vote } => {
             release::apply(core, group, pos, batch, indexes, vote).await?
         }
-        Decision::Waiting { message, reason, .. } => {
+        Decision::Waiting { message, reason, batch } => {
             tracing::debug!(namespace = core.name(), message = %message.id, ?reason, "message waits");
+            if let Reason::Blob(file) = reason {
+                let lacking = LackingFile::new(batch, message, file);
+                group.push(lacking.remember()?);
+                group.after.files.push(lacking);
+            }
         }
         Decision::Fetch { batch, payload_ref, .. } => fetch(core, group, batch, payload_ref, tx)?,
         Decision::Lacking { batch, pos, lane } => {

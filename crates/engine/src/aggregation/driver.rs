@@ -442,6 +442,9 @@ fn follow(core: &Arc<Core>, after: After) {
             super::repair::spawn(core, lacking);
         }
     }
+    for lacking in after.files {
+        super::repair_files::spawn(core, lacking);
+    }
     for batch in after.found {
         core.aggregation.lacks_no_more(batch);
     }

@@ -48,6 +48,8 @@ pub(super) struct After {
     pub(super) fetches: Vec<Fetch>,
     pub(super) blobs: Vec<FetchBlob>,
     pub(super) lacking: Vec<Lacking>,
+    /// Files that messages wait for.
+    pub(super) files: Vec<super::repair_files::LackingFile>,
     /// Private payloads that came after they had been lacking.
     pub(super) found: Vec<BatchKey>,
     pub(super) identities: Vec<Identity>,

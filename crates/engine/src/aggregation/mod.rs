@@ -21,6 +21,7 @@ mod nodes;
 mod order;
 pub mod release;
 mod repair;
+mod repair_files;
 mod rewind;
 mod unpinned;
 pub mod waits;
@@ -242,6 +243,7 @@ pub(crate) async fn start(core: &Arc<Core>) -> Result<(), Error> {
     });
     nodes::introduce_all(core).await?;
     repair::resume(core).await?;
+    repair_files::resume(core).await?;
     fetches::resume(core).await
 }
 

@@ -4,7 +4,7 @@
 //! commit and struck out in the one that takes the content. After a while the author's node is asked, then every other member of
 //! the group: whoever holds a payload may serve it, because it is checked against the hash on the ledger.
 //!
-//! Deliberately not here: groups of which nothing is known, whose pins tell nothing; and files.
+//! Deliberately not here: groups of which nothing is known, whose pins tell nothing; and files (module `repair_files`).
 
 use std::sync::Arc;
 
@@ -49,6 +49,11 @@ impl Lacking {
             position: Some(waits::position(pos).protocol_id()),
             topic: topic.clone(),
         }
+    }
+
+    /// A payload of which only this is known.
+    pub(super) fn of(id: Uuid, hash: Hash, group: Hash, author: &str) -> Self {
+        Self { id, hash, group, author: author.to_owned(), position: None, topic: String::new() }
     }
 
     pub(super) fn batch(&self) -> BatchKey {
@@ -152,7 +157,7 @@ async fn attempt(core: &Arc<Core>, lacking: &Lacking) -> Result<bool, crate::ide
 }
 
 /// Nodes to ask: those of the author first. What they serve counts as delivered by them.
-async fn candidates(core: &Core, lacking: &Lacking) -> Result<Vec<(Uuid, bool)>, crate::identity::Error> {
+pub(super) async fn candidates(core: &Core, lacking: &Lacking) -> Result<Vec<(Uuid, bool)>, crate::identity::Error> {
     let Some(group) = core.groups.get(lacking.group).await? else {
         let author = core.identities.by_did(&lacking.author).await?;
         let node = match author {

@@ -99,14 +99,25 @@ async fn payload(core: &Core, batch: Uuid) -> Result<Bytes, Failure> {
     }
 }
 
+/// Sends a file to a node that has missed it, under an id of its own.
+pub(super) async fn serve(core: &Core, node: Uuid, data: Uuid, hash: Hash) -> Result<(), String> {
+    let id = OperationRef { namespace: core.name().to_owned(), id: data }.to_string();
+    let result = send_file(core, id, node, data, hash).await;
+    result.map_err(|(Failure::Again(error) | Failure::Never(error))| error)
+}
+
 async fn blob(core: &Core, delivery: &Delivery, data: Uuid, hash: Hash) -> Result<(), Failure> {
-    let route = route(core, delivery.node).await?;
+    send_file(core, id(core, delivery), delivery.node, data, hash).await
+}
+
+async fn send_file(core: &Core, id: String, node: Uuid, data: Uuid, hash: Hash) -> Result<(), Failure> {
+    let route = route(core, node).await?;
     let held = core.store.read(core.name()).blobs_by_hash(hash).await?.into_iter().next();
     let Some(held) = held else {
         return Err(Failure::Never(format!("the file with hash {hash} is not held any more")));
     };
     let parcel = BlobParcel {
-        id: id(core, delivery),
+        id,
         route,
         payload_ref: held.payload_ref,
         path: format!("{}/{data}", core.options.network_namespace),

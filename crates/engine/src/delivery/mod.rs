@@ -29,7 +29,7 @@ use std::{
 pub(crate) use acks::Acks;
 pub(crate) use entry::{Delivery, What};
 use parking_lot::Mutex;
-use photinus_model::Uuid;
+use photinus_model::{Hash, Uuid};
 use photinus_store::ChangeSet;
 use queue::Queue;
 
@@ -118,6 +118,14 @@ pub(crate) enum Error {
     /// A record could not be written as JSON.
     #[error(transparent)]
     Json(#[from] serde_json::Error),
+}
+
+/// Sends a file once to a node that has missed it. Nothing is written down: whoever misses it asks again.
+///
+/// # Errors
+/// What the attempt said.
+pub(crate) async fn serve(core: &Core, node: Uuid, data: Uuid, file: Hash) -> Result<(), String> {
+    attempt::serve(core, node, data, file).await
 }
 
 /// Delivers something once more, under the id of an operation that is stored.

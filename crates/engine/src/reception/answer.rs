@@ -1,15 +1,17 @@
-//! Questions of other members: for a payload that their group was sent and they do not have.
+//! Questions of other members: for a payload or a file that their group was sent and they do not have.
 //!
 //! Any member that holds a payload serves it, so that a member whose sender is gone can still follow. It is given to nodes of
 //! the groups of its messages and to nobody else; whoever asked checks it against the hash that the ledger has.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use photinus_model::{Hash, Uuid, wire};
+use photinus_model::{Hash, Uuid, batch::Batch, data::Data, wire};
 use photinus_ports::{exchange::Refusal, peers::PeerId};
 use serde::{Deserialize, Serialize};
 
 use super::{later, never, sender};
-use crate::{batching, core::Core};
+use crate::{batching, core::Core, delivery};
 
 /// A question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,14 +24,42 @@ pub(crate) enum Question {
         /// Its hash.
         hash: Hash,
     },
+    /// For a file of a private batch, to be sent.
+    File {
+        /// Id of the batch.
+        id: Uuid,
+        /// Hash of the batch.
+        hash: Hash,
+        /// Hash of the file.
+        file: Hash,
+    },
 }
 
-/// Answers a question: the wrapper of the batch, as its author sent it.
-pub(super) async fn answer(core: &Core, peer: &PeerId, question: &[u8]) -> Result<Bytes, Refusal> {
+/// Files that are sent at once to those who missed them.
+const MOST_FILES: usize = 32;
+
+/// Answers a question: the wrapper of the batch as its author sent it, or that a file of it is on its way.
+pub(super) async fn answer(core: &Arc<Core>, peer: &PeerId, question: &[u8]) -> Result<Bytes, Refusal> {
     let question: Question = serde_json::from_slice(question).map_err(|_| never("the question is not understood"))?;
-    let Question::Batch { id, hash } = question;
-    // The same words for everything that is not given, so that a question does not tell what is here.
-    let nothing = || never("this node holds no such batch for the one who asks");
+    let (Question::Batch { id, hash } | Question::File { id, hash, .. }) = question;
+    let (node, batch) = held(core, peer, id, hash).await?;
+    let Question::File { file, .. } = question else { return Ok(Bytes::from(wire::wrap(None, &batch))) };
+    let named = |data: &&Data| data.blob.as_ref().is_some_and(|blob| blob.hash == Some(file));
+    let data = batch.payload.data.iter().find(named).ok_or_else(nothing)?;
+    if core.store.read(core.name()).blobs_by_hash(file).await.map_err(later)?.is_empty() {
+        return Err(nothing());
+    }
+    send(core, node, data.id, file)?;
+    Ok(Bytes::from_static(b"{}"))
+}
+
+/// The same words for everything that is not given, so that a question does not tell what is here.
+fn nothing() -> Refusal {
+    never("this node holds no such batch for the one who asks")
+}
+
+/// A batch that is here, and the node that asks, if it may have it.
+async fn held(core: &Core, peer: &PeerId, id: Uuid, hash: Hash) -> Result<(Uuid, Arc<Batch>), Refusal> {
     let node = sender::node(core, peer).await?.ok_or_else(nothing)?;
     let record = core.store.read(core.name()).batch_with_hash(id, hash).await.map_err(later)?;
     let record = record.ok_or_else(nothing)?;
@@ -45,5 +75,26 @@ pub(super) async fn answer(core: &Core, peer: &PeerId, question: &[u8]) -> Resul
             return Err(nothing());
         }
     }
-    Ok(Bytes::from(wire::wrap(None, &outbound.batch)))
+    Ok((node.id, outbound.batch))
+}
+
+/// Sends a file in the background, once at a time to each who asks.
+fn send(core: &Arc<Core>, node: Uuid, data: Uuid, file: Hash) -> Result<(), Refusal> {
+    {
+        let mut serving = core.reception.serving.lock();
+        if serving.len() >= MOST_FILES {
+            return Err(later("many files are being sent to those who missed them"));
+        }
+        if !serving.insert((node, file)) {
+            return Ok(());
+        }
+    }
+    let owner = Arc::clone(core);
+    core.tasks.spawn_once(format!("serve file {file}"), async move {
+        if let Err(error) = delivery::serve(&owner, node, data, file).await {
+            tracing::info!(namespace = owner.name(), %node, %file, error, "a file that was asked for did not arrive");
+        }
+        owner.reception.serving.lock().remove(&(node, file));
+    });
+    Ok(())
 }

@@ -13,7 +13,7 @@ mod messages;
 mod sender;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::{
         Arc, Weak,
         atomic::{AtomicU64, Ordering},
@@ -23,6 +23,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
+use photinus_model::{Hash, Uuid};
 use photinus_ports::{
     exchange::{ReceivedBlob, Receiver, Refusal, Route},
     peers::PeerId,
@@ -40,6 +41,8 @@ pub(crate) struct Handle {
     refused: Mutex<VecDeque<Refused>>,
     count: AtomicU64,
     early: Mutex<HashMap<PeerId, messages::Early>>,
+    /// Files that are being sent to nodes that missed them.
+    serving: Mutex<HashSet<(Uuid, Hash)>>,
 }
 
 impl Handle {

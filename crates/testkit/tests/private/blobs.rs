@@ -76,6 +76,27 @@ async fn waits_for_its_file(tx_type: &str) {
     network.stop().await;
 }
 
+/// The author's delivery of the file is refused for good, and then the author is away: the third member sends it.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_member_sends_a_file_that_was_lost() {
+    let mut network = registered(3).await;
+    network.members[1].stop().await;
+    network.members[1].options.delivery.repair = std::time::Duration::from_millis(5);
+    network.members[1].start().await;
+    let data = upload(&network.members[0]).await;
+    network.fabric.faults(&peer(1), |faults| faults.refuse_blobs = true);
+    let mut input = with(&data, "batch_pin");
+    input.group.as_mut().unwrap().members.push(serde_json::from_value(json!({ "identity": "org_2" })).unwrap());
+    let id = confirmed(&network.members[0], input).await.header.id;
+    until_final(&network.members[2], &[id]).await;
+    until_nothing_is_owed(&network.members[0]).await;
+    network.members[0].crash().await;
+    network.fabric.faults(&peer(1), |faults| faults.refuse_blobs = false);
+    until_final(&network.members[1], &[id]).await;
+    assert_eq!(content(&network.members[1], &data).await, DEAL);
+    network.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_waits_for_its_file_and_a_broken_transfer_goes_on() {
     waits_for_its_file("batch_pin").await;

@@ -1,0 +1,116 @@
+//! Asking other members for a file of a private message that nobody delivered.
+//!
+//! A pinned message whose payload is here and whose file is not is written down in the commit that finds it so. After a while the
+//! members of its group are asked one after the other to send the file, its author first; whoever holds it sends it as it
+//! would have at first, so it is checked, counted and stored like any other, and the message goes on.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use photinus_model::{Hash, Uuid};
+use photinus_ports::{exchange::Route, peers::PeerId};
+use photinus_sequencing::facts::{BatchKey, MessageKey};
+use photinus_store::{Change, ChangeSet};
+use serde::{Deserialize, Serialize};
+
+use super::repair::{Lacking, candidates};
+use crate::{core::Core, reception::Question, space};
+
+/// Largest answer that is read: it says only that the file is on its way.
+const MAX_ANSWER: u64 = 1 << 10;
+
+/// A file that is lacking, and the message that waits for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct LackingFile {
+    batch: Uuid,
+    batch_hash: Hash,
+    message: Uuid,
+    message_hash: Hash,
+    file: Hash,
+}
+
+impl LackingFile {
+    pub(super) fn new(batch: BatchKey, message: MessageKey, file: Hash) -> Self {
+        Self { batch: batch.id, batch_hash: batch.hash, message: message.id, message_hash: message.hash, file }
+    }
+
+    fn key(&self) -> Vec<u8> {
+        [self.file.as_bytes().as_slice(), self.message.as_bytes(), self.message_hash.as_bytes()].concat()
+    }
+
+    /// Writes it down.
+    pub(super) fn remember(&self) -> Result<Change, serde_json::Error> {
+        Ok(Change::PutKv { space: space::FILE_REPAIRS, key: self.key(), value: serde_json::to_vec(self)? })
+    }
+}
+
+/// Goes on with what was lacking when the namespace last stopped.
+///
+/// # Errors
+/// When the store cannot be read.
+pub(super) async fn resume(core: &Arc<Core>) -> Result<(), photinus_store::Error> {
+    let mut from = Vec::new();
+    loop {
+        let page = core.store.kv_range(core.name(), space::FILE_REPAIRS, &from, None, 500).await?;
+        let Some((last, _)) = page.last() else { return Ok(()) };
+        from = [last.as_slice(), &[0]].concat();
+        for lacking in page.iter().filter_map(|(_, value)| serde_json::from_slice(value).ok()) {
+            spawn(core, lacking);
+        }
+    }
+}
+
+/// Asks for it in the background, once it has been waited for long enough.
+pub(super) fn spawn(core: &Arc<Core>, lacking: LackingFile) {
+    let owner = Arc::clone(core);
+    core.tasks.spawn_once(format!("repair file {}", lacking.file), async move {
+        let mut backoff = owner.tasks.backoff(owner.options.delivery.retry);
+        let mut pause = owner.options.delivery.repair;
+        loop {
+            if !owner.tasks.pause(pause).await {
+                return;
+            }
+            match attempt(&owner, &lacking).await {
+                Ok(true) => return,
+                Ok(false) => {}
+                Err(error) => tracing::warn!(namespace = owner.name(), file = %lacking.file, %error, "repair failed"),
+            }
+            // A file that is on its way takes its time: nobody is asked more often than after the first wait.
+            pause = backoff.advance().max(owner.options.delivery.repair);
+        }
+    });
+}
+
+/// Asks the members until one has it. `true` when there is nothing left to ask for.
+async fn attempt(core: &Arc<Core>, lacking: &LackingFile) -> Result<bool, crate::identity::Error> {
+    let read = core.store.read(core.name());
+    let message = read.message_with_hash(lacking.message, lacking.message_hash).await?;
+    let open = message.filter(|message| !message.state.is_some_and(photinus_model::message::State::is_final));
+    let here = !read.blobs_by_hash(lacking.file).await?.is_empty();
+    let Some((message, group)) = open.filter(|_| !here).and_then(|message| {
+        let group = message.header.group?;
+        Some((message, group))
+    }) else {
+        let mut changes = ChangeSet::new(core.name());
+        changes.push(Change::DeleteKv { space: space::FILE_REPAIRS, key: lacking.key() });
+        core.store.submit(changes).await?;
+        return Ok(true);
+    };
+    let Some(own) = core.multiparty.node() else { return Ok(false) };
+    let Some(from) = core.identities.peer_of(own).await? else { return Ok(false) };
+    let question = Question::File { id: lacking.batch, hash: lacking.batch_hash, file: lacking.file };
+    let Ok(question) = serde_json::to_vec(&question) else { return Ok(false) };
+    let wanted = Lacking::of(lacking.batch, lacking.batch_hash, group, &message.header.author);
+    for (node, _) in candidates(core, &wanted).await? {
+        let Some(to) = core.identities.peer_of(node).await?.filter(|_| node != own) else { continue };
+        let route = Route { from: PeerId(from.clone()), to: PeerId(to) };
+        match core.ports.exchange.ask(&route, Bytes::from(question.clone()), MAX_ANSWER).await {
+            Ok(_) => {
+                tracing::info!(namespace = core.name(), file = %lacking.file, from = route.to.0, "a file was asked for");
+                return Ok(false);
+            }
+            Err(error) => tracing::debug!(%error, "a member does not send the file"),
+        }
+    }
+    Ok(false)
+}
