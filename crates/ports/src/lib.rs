@@ -1,7 +1,8 @@
 //! What the engine needs of the outside world, as traits, and the facts that the outside world reports back.
 //!
 //! An adapter implements one of these traits and knows nothing of the engine or of another adapter. The crate `node` is the
-//! only place that joins them. There is no implementation here except [`clock::System`] and [`ids::Random`].
+//! only place that joins them. There is no implementation here except [`clock::System`], [`ids::Random`] and the list
+//! of [`receivers`].
 //!
 //! Deliberately absent: anything about HTTP routes, SQL or EVM types, and ports that nothing fills yet (tokens, contracts).
 
@@ -13,6 +14,7 @@ pub mod health;
 pub mod ids;
 pub mod journal;
 pub mod peers;
+pub mod receivers;
 pub mod storage;
 pub mod stream;
 pub mod webhooks;

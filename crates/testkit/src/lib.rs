@@ -6,6 +6,7 @@
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 pub mod blobs;
+pub mod conformance;
 pub mod endpoints;
 pub mod exchange;
 pub mod ids;

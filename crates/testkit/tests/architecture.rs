@@ -10,6 +10,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("photinus-model", &[]),
     ("photinus-query", &["photinus-model"]),
     ("photinus-ports", &["photinus-model"]),
+    ("photinus-remote", &[]),
     ("photinus-sequencing", &["photinus-model"]),
     ("photinus-store", &["photinus-model", "photinus-query"]),
     (
@@ -20,6 +21,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("photinus-api", &["photinus-model", "photinus-query", "photinus-ports", "photinus-store", "photinus-engine"]),
     ("photinus-devchain", &[]),
     ("photinus-ethereum", &["photinus-model", "photinus-ports"]),
+    ("photinus-exchange-client", &["photinus-model", "photinus-ports", "photinus-remote"]),
     ("photinus-exchange-https", &["photinus-model", "photinus-ports"]),
     ("photinus-storage-local", &["photinus-model", "photinus-ports"]),
     ("photinus-webhooks", &["photinus-ports"]),

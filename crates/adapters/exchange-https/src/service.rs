@@ -16,6 +16,7 @@ use photinus_ports::{
     exchange::{self, BlobParcel, CertificateState, DataExchange, MessageParcel, Receipt, Receiver, Route},
     health::Health,
     peers::{self, Parcel, PeerId, PeerService, Peers},
+    receivers::Receivers,
 };
 use rustls::ServerConfig;
 use serde_json::{Map, Value};
@@ -27,7 +28,7 @@ use tokio_util::{
 
 use crate::{
     Endpoint, Error, Identity, Options, answer, call,
-    delivery::{self, blob::Partials, receivers::Receivers, route},
+    delivery::{self, blob::Partials, route},
     listener,
     profile::{self, Profile},
     shared::Shared,

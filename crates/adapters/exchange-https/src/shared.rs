@@ -11,13 +11,14 @@ use photinus_ports::{
     blobs::BlobStore,
     clock::Clock,
     peers::{PeerId, PeerService},
+    receivers::Receivers,
 };
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     certificate::Identity,
-    delivery::{Refused, blob::Partials, receivers::Receivers},
+    delivery::{Refused, blob::Partials},
     endpoint::Endpoint,
     guest::Guest,
     link::Link,

@@ -12,7 +12,6 @@
 //! [`refused`] and [`understood`].
 
 pub(crate) mod blob;
-pub(crate) mod receivers;
 pub(crate) mod route;
 mod sending;
 mod squeeze;

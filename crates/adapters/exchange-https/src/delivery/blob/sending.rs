@@ -10,7 +10,7 @@ use hyper::body::Frame;
 use photinus_model::Hash;
 use photinus_ports::{
     blobs::{self, BlobStore},
-    exchange::{BlobParcel, Error, Receipt, ReceivedBlob, Refusal},
+    exchange::{BlobParcel, Error, Receipt},
     stream::ByteStream,
 };
 use sha2::{Digest, Sha256};
@@ -45,7 +45,9 @@ pub(crate) async fn send(shared: &Shared, parcel: BlobParcel) -> Result<Receipt,
     let store = shared.blob_store().map_err(|refused| Error::Failed(refused.1))?;
     let peer = route::base(&parcel.route.to);
     if peer.0 == shared.identity.id() {
-        return within(shared, &*store, parcel, &ticket).await;
+        let passed = shared.receivers.pass_blob(&*store, &parcel).await;
+        let stored = || Receipt::Stored(ticket.hash.to_string());
+        return passed.map(|()| stored()).map_err(|refusal| refused_here(&parcel.route.to.0, refusal));
     }
     let errand = Errand::new(shared, &peer)?;
     let _place = errand.place(&errand.link.blobs).await?;
@@ -65,28 +67,6 @@ pub(crate) async fn send(shared: &Shared, parcel: BlobParcel) -> Result<Receipt,
         return Ok(Receipt::Stored(ticket.hash.to_string()));
     }
     Err(Error::Failed(format!("peer '{}' does not say where to go on with the blob", peer.0)))
-}
-
-/// Between two nodes of this data exchange.
-async fn within(shared: &Shared, store: &dyn BlobStore, parcel: BlobParcel, ticket: &Ticket) -> Result<Receipt, Error> {
-    let refused = |refusal| refused_here(&parcel.route.to.0, refusal);
-    shared.receivers.admit_blob(&parcel.route, &ticket.path, ticket.size).await.map_err(refused)?;
-    let (_, content) = store.open(&parcel.payload_ref).await.map_err(|error| unreadable(&parcel, &error))?;
-    let namespace = place(&ticket.path).map(|(namespace, _)| namespace).unwrap_or_default();
-    let failed = |error: blobs::Error| Error::Failed(error.to_string());
-    let stored = store.put(namespace, content, ticket.size).await.map_err(failed)?;
-    let (route, path, payload_ref) = (parcel.route.clone(), ticket.path.clone(), stored.payload_ref.clone());
-    let verdict = if stored.hash == ticket.hash {
-        let blob = ReceivedBlob { route, path, hash: stored.hash, size: stored.size, payload_ref: payload_ref.clone() };
-        shared.receivers.blob(blob).await
-    } else {
-        Err(Refusal::Never("the blob does not have the hash that was announced".to_owned()))
-    };
-    if let Err(refusal) = verdict {
-        store.delete(&payload_ref).await.map_err(failed)?;
-        return Err(refused(refusal));
-    }
-    Ok(Receipt::Stored(ticket.hash.to_string()))
 }
 
 /// Asks the receiver from which byte on it lacks the blob.
