@@ -93,6 +93,24 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// A process beside this node cannot be reached as it is configured.
+    #[error("plug-in {name}: {source}")]
+    Remote {
+        /// Its name.
+        name: String,
+        /// Why.
+        source: photinus_remote::Error,
+    },
+    /// A shared storage has no connections to replicate over.
+    #[error(
+        "shared storage plug-in {name} replicates over a data exchange of type https, which {exchange} is not; use one of type ipfs"
+    )]
+    NotReplicated {
+        /// Its name.
+        name: String,
+        /// The data exchange.
+        exchange: String,
+    },
     /// The folder of a shared storage cannot be used.
     #[error("shared storage plug-in {name}: {source}")]
     Storage {

@@ -9,6 +9,7 @@
 pub mod blobs;
 pub mod blockchain;
 pub mod clock;
+pub mod content;
 pub mod exchange;
 pub mod health;
 pub mod ids;

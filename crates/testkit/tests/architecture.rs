@@ -23,6 +23,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("photinus-ethereum", &["photinus-model", "photinus-ports"]),
     ("photinus-exchange-client", &["photinus-model", "photinus-ports", "photinus-remote"]),
     ("photinus-exchange-https", &["photinus-model", "photinus-ports"]),
+    ("photinus-storage-ipfs", &["photinus-model", "photinus-ports", "photinus-remote"]),
     ("photinus-storage-local", &["photinus-model", "photinus-ports"]),
     ("photinus-webhooks", &["photinus-ports"]),
     (
@@ -36,7 +37,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "photinus-api",
             "photinus-devchain",
             "photinus-ethereum",
+            "photinus-exchange-client",
             "photinus-exchange-https",
+            "photinus-remote",
+            "photinus-storage-ipfs",
             "photinus-storage-local",
             "photinus-webhooks",
         ],

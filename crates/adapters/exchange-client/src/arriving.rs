@@ -33,8 +33,16 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// Events that are remembered as taken.
 const REMEMBERED: usize = 1024;
 
+/// A blob that was moved here, and the path and the recipient under which it had come.
+struct Moved {
+    path: String,
+    blob: ReceivedBlob,
+}
+
 /// What is arriving.
 pub(crate) struct Arriving {
+    /// Blobs that were moved lately. One that is sent again at once may be removed with its predecessor.
+    moved: Mutex<VecDeque<Moved>>,
     /// Events that somebody works on.
     open: Mutex<HashSet<String>>,
     /// Events that were taken lately, with their acknowledgements: the way there may have been cut.
@@ -49,6 +57,7 @@ pub(crate) struct Arriving {
 impl Arriving {
     pub(crate) fn new(blobs: usize) -> Self {
         Self {
+            moved: Mutex::default(),
             open: Mutex::default(),
             taken: Mutex::default(),
             turns: Mutex::default(),
@@ -198,7 +207,7 @@ async fn blob(shared: &Shared, route: Route, path: &str, hash: &str, size: u64) 
     if matches!(taken, Ok(()) | Err(Refusal::Never(_)))
         && let Err(error) = shared.api.delete_blob(path).await
     {
-        tracing::warn!(path, %error, "a blob that was moved stays with the data exchange as well");
+        tracing::debug!(path, %error, "a blob that was moved is not removed from the data exchange");
     }
     taken
 }
@@ -215,15 +224,27 @@ async fn fetch(
     shared.receivers.admit_blob(&route, &ours, size).await?;
     let store = shared.blob_store().map_err(|error| later(&error))?;
     let content = shared.api.blob(path).await.map_err(|error| later(&error))?;
-    let content = content.ok_or_else(|| {
-        Refusal::Never(format!("the data exchange has no blob at '{path}'; it was moved already, or removed"))
-    })?;
+    let Some(content) = content else {
+        let known = |moved: &&Moved| moved.path == path && moved.blob.hash == expected && moved.blob.route == route;
+        let known = shared.arriving.moved.lock().iter().find(known).map(|moved| moved.blob.clone());
+        let nothing = || Refusal::Never(format!("the data exchange has no blob at '{path}'"));
+        return shared.receivers.blob(known.ok_or_else(nothing)?).await;
+    };
     let namespace = ours.split_once('/').map_or("", |(namespace, _)| namespace);
     let stored = store.put(namespace, content, size).await.map_err(|error| later(&error))?;
     let payload_ref = stored.payload_ref.clone();
     let taken = if stored.hash == expected {
         let (hash, size) = (stored.hash, stored.size);
-        shared.receivers.blob(ReceivedBlob { route, path: ours, hash, size, payload_ref: stored.payload_ref }).await
+        let blob = ReceivedBlob { route, path: ours, hash, size, payload_ref: stored.payload_ref };
+        let taken = shared.receivers.blob(blob.clone()).await;
+        if taken.is_ok() {
+            let mut moved = shared.arriving.moved.lock();
+            if moved.len() >= REMEMBERED {
+                moved.pop_front();
+            }
+            moved.push_back(Moved { path: path.to_owned(), blob });
+        }
+        taken
     } else {
         // It may be coming once more at this moment, for it is written in place.
         Err(Refusal::Later("its bytes are not those of its hash".to_owned()))

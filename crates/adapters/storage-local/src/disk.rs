@@ -17,10 +17,10 @@ use std::{
 
 use parking_lot::Mutex;
 use photinus_model::{Hash, cid};
+use photinus_ports::content::Reference;
 use photinus_ports::{peers::PeerId, stream::ByteStream};
 
 use crate::{
-    reference::Reference,
     staging::{self, Staging, Unfinished},
     transfer,
 };

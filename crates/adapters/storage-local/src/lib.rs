@@ -18,7 +18,6 @@
 pub mod blobs;
 mod disk;
 pub mod options;
-mod reference;
 mod replication;
 pub mod shared;
 mod staging;

@@ -16,6 +16,7 @@ use futures::{StreamExt, stream::FuturesUnordered};
 use parking_lot::Mutex;
 use photinus_model::cid;
 use photinus_ports::{
+    content::{self as wire, PROTOCOL, Reference, Request},
     health::Health,
     peers::{self, Parcel, PeerId, Peers},
     storage::{Error, SharedStorage},
@@ -30,14 +31,12 @@ use tokio_util::{
 use crate::{
     Options,
     disk::{self, Disk, Place},
-    reference::Reference,
     replication::{
-        PROTOCOL, fetch,
+        fetch,
         flights::{Flights, Outcome},
         hints::Hints,
         outbox::Queue,
         serve::Answers,
-        wire::{self, Request},
     },
     transfer::{self, blocking},
 };

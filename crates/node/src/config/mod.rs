@@ -2,7 +2,8 @@
 //!
 //! FireFly's keys keep their names, meanings, defaults and units. Those without a meaning here are accepted and listed once;
 //! unknown ones are refused with the nearest known key. Photinus's adapters are plug-in types of their own in the same
-//! format: `evm` (blockchain), `https` (data exchange), `embedded` (shared storage).
+//! format: `evm` (blockchain), `https` (data exchange), `embedded` (shared storage). FireFly's own data exchange (`ffdx`) and IPFS (`ipfs`)
+//! have its names.
 //!
 //! Deliberately absent: searching for a file in well-known places.
 
@@ -10,14 +11,17 @@ mod catalogue;
 mod check;
 mod document;
 mod environment;
+mod exchange;
 mod listener;
 mod log;
 mod namespace;
 mod plugin;
 mod problem;
 mod reference;
+mod remote;
 mod section;
 mod size;
+mod storage;
 mod tuning;
 mod webhooks;
 mod write;
@@ -32,7 +36,10 @@ use section::Section;
 pub use check::Ignored;
 pub use log::Log;
 pub use namespace::{Multiparty, Namespace};
-pub use plugin::{Auth, Blockchain, DataExchange, Database, DatabaseKind, Peer, Plugins, SharedStorage};
+pub use exchange::{DataExchange, DataExchangeKind, Ffdx, Https, Peer};
+pub use plugin::{Auth, Blockchain, Database, DatabaseKind, Plugins};
+pub use remote::Remote;
+pub use storage::{Ipfs, SharedStorage, SharedStorageKind};
 pub use problem::{Place, Problem, Problems};
 pub use reference::page as reference;
 pub use tuning::Tuning;

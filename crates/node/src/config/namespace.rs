@@ -104,7 +104,7 @@ fn one(root: &Section<'_>, section: &Section<'_>, plugins: &Read) -> Namespace {
     let of_network = |category: &str, candidates: Vec<&str>| {
         if multiparty.enabled { pick(category, candidates, true) } else { String::new() }
     };
-    Namespace {
+    let namespace = Namespace {
         description: section.text("description").unwrap_or_default(),
         default_key: section.text("defaultKey"),
         blockchain: of_network("blockchain", names.blockchain),
@@ -115,7 +115,15 @@ fn one(root: &Section<'_>, section: &Section<'_>, plugins: &Read) -> Namespace {
         multiparty,
         tls: webhooks::tls_configs(section),
         name,
+    };
+    if plugins.cannot_replicate(&namespace.data_exchange, &namespace.shared_storage) {
+        section.problem(
+            "plugins",
+            "gives the namespace a shared storage of type embedded, which members replicate over a data exchange of type https; \
+             beside one of type ffdx, use a storage of type ipfs",
+        );
     }
+    namespace
 }
 
 fn check_name(section: &Section<'_>, key: &str, name: &str) {

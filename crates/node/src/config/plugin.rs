@@ -4,10 +4,14 @@ use std::{
     collections::{BTreeMap, HashSet},
     fmt,
     path::PathBuf,
-    time::Duration,
 };
 
-use super::{catalogue::EVM, section::Section};
+use super::{
+    catalogue::EVM,
+    exchange::{self, DataExchange, DataExchangeKind},
+    section::Section,
+    storage::{self, SharedStorage, SharedStorageKind},
+};
 
 /// The adapters that namespaces choose from. Names are unique across all of them.
 #[derive(Clone, Debug, Default)]
@@ -101,57 +105,6 @@ impl fmt::Debug for DatabaseKind {
     }
 }
 
-/// An identity towards peers, of type `https`: certificate, listener and trust of this node.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DataExchange {
-    /// Its name.
-    pub name: String,
-    /// Where certificate and known peers are kept.
-    pub directory: PathBuf,
-    /// Address to listen on. Default 127.0.0.1.
-    pub address: String,
-    /// Port; 0, the default, takes a free one.
-    pub port: u16,
-    /// URL under which peers reach this node. Default: from address and port.
-    pub endpoint: Option<String>,
-    /// Id in a certificate that is made at the first start, its organisation (O=).
-    pub id: Option<String>,
-    /// A certificate chain in PEM, instead of one that is made at the first start.
-    pub certificate: Option<PathBuf>,
-    /// Its key.
-    pub key: Option<PathBuf>,
-    /// A certificate authority to publish beside the certificate.
-    pub authority: Option<PathBuf>,
-    /// The certificate that will be used next, published beside the one in use.
-    pub next_certificate: Option<PathBuf>,
-    /// The largest private message that is sent or taken, in bytes. Default 1 MiB, which is what FireFly's data exchange takes.
-    pub max_message: u64,
-    /// The largest blob that is sent or taken, in bytes. Default 16 GiB.
-    pub max_blob: u64,
-    /// Peers to trust before the ledger has told of any.
-    pub peers: Vec<Peer>,
-}
-
-/// A peer that is trusted from the start.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Peer {
-    /// Its URL.
-    pub endpoint: String,
-    /// SHA-256 of its certificate (DER), in hexadecimal.
-    pub fingerprint: String,
-}
-
-/// A shared storage, of type `embedded`: files of this node, replicated between the members.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SharedStorage {
-    /// Its name.
-    pub name: String,
-    /// Where contents and local blobs are kept.
-    pub directory: PathBuf,
-    /// How long a read waits for members that hold the content. Default 10 s.
-    pub download_timeout: Duration,
-}
-
 /// Names and passwords of a namespace, of type `basic`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Auth {
@@ -183,6 +136,14 @@ impl Read {
         self.named.iter().any(|(_, names)| names.iter().any(|known| known == name))
     }
 
+    /// Whether a storage needs connections between members' nodes that an exchange has not got.
+    pub(super) fn cannot_replicate(&self, exchange: &str, storage: &str) -> bool {
+        let is_ffdx = |plugin: &DataExchange| plugin.name == exchange && matches!(plugin.kind, DataExchangeKind::Ffdx(_));
+        let is_embedded =
+            |plugin: &SharedStorage| plugin.name == storage && matches!(plugin.kind, SharedStorageKind::Embedded);
+        self.plugins.data_exchange.iter().any(is_ffdx) && self.plugins.shared_storage.iter().any(is_embedded)
+    }
+
     /// Whether the file has plug-ins of that category that could not be read.
     pub(super) fn is_incomplete(&self, category: &str) -> bool {
         let read = match category {
@@ -211,8 +172,8 @@ pub(super) fn read(section: &Section<'_>) -> Read {
         texts: Texts::default(),
         blockchain: section.list("blockchain").iter().filter_map(blockchain).collect(),
         database: section.list("database").iter().filter_map(database).collect(),
-        data_exchange: section.list("dataexchange").iter().filter_map(data_exchange).collect(),
-        shared_storage: section.list("sharedstorage").iter().filter_map(shared_storage).collect(),
+        data_exchange: section.list("dataexchange").iter().filter_map(exchange::read).collect(),
+        shared_storage: section.list("sharedstorage").iter().filter_map(storage::read).collect(),
         auth: section.list("auth").iter().filter_map(auth).collect(),
     };
     let mut named = Vec::new();
@@ -297,78 +258,10 @@ fn database(section: &Section<'_>) -> Option<Database> {
     Some(Database { name, kind })
 }
 
-fn data_exchange(section: &Section<'_>) -> Option<DataExchange> {
-    const SIDECAR: &str = "needs the data exchange as a process of its own, which this version does not speak to; \
-                           write type: https with https.directory, and remove the process";
-    let name = section.required("name");
-    if !is_type(section, "https", &[("ffdx", SIDECAR)]) {
-        return None;
-    }
-    let https = section.section("https");
-    let path = |key: &str| https.text(key).map(PathBuf::from);
-    let (certificate, key) = (path("certFile"), path("keyFile"));
-    if certificate.is_some() != key.is_some() {
-        https.problem("certFile", "and keyFile go together");
-    }
-    Some(DataExchange {
-        name,
-        directory: PathBuf::from(https.required("directory")),
-        address: https.text("address").unwrap_or_else(|| "127.0.0.1".into()),
-        port: https.optional("port").unwrap_or(0),
-        endpoint: https.text("endpoint"),
-        id: https.text("id"),
-        certificate,
-        key,
-        authority: path("caFile"),
-        next_certificate: path("nextCertFile"),
-        max_message: limit(&https, "maxMessage", 1 << 20, 64 << 20),
-        max_blob: limit(&https, "maxBlob", 16 << 30, 1 << 50),
-        peers: https
-            .list("peers")
-            .iter()
-            .map(|peer| Peer { endpoint: peer.required("endpoint"), fingerprint: fingerprint(peer) })
-            .collect(),
-    })
-}
-
-/// A number of bytes from 64 KiB to a maximum.
-fn limit(section: &Section<'_>, key: &str, default: u64, most: u64) -> u64 {
-    let size = section.size(key, default);
-    if (64 * 1024..=most).contains(&size) {
-        return size;
-    }
-    section.problem(key, format!("must be from 64Kb to {}Kb", most / 1024));
-    default
-}
-
-/// 64 hexadecimal digits in lower case; colons between pairs, as other tools print them, are taken out.
-fn fingerprint(peer: &Section<'_>) -> String {
-    let text = peer.required("fingerprint").replace(':', "").to_ascii_lowercase();
-    if !text.is_empty() && (text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit())) {
-        peer.problem("fingerprint", "must be a SHA-256: 64 hexadecimal digits");
-    }
-    text
-}
-
 fn auth(section: &Section<'_>) -> Option<Auth> {
     let name = section.required("name");
     if !is_type(section, "basic", &[]) {
         return None;
     }
     Some(Auth { name, passwords: PathBuf::from(section.section("basic").required("passwordfile")) })
-}
-
-fn shared_storage(section: &Section<'_>) -> Option<SharedStorage> {
-    const SIDECAR: &str = "needs a Kubo node, which this version does not speak to; \
-                           write type: embedded with embedded.directory";
-    let name = section.required("name");
-    if !is_type(section, "embedded", &[("ipfs", SIDECAR)]) {
-        return None;
-    }
-    let embedded = section.section("embedded");
-    Some(SharedStorage {
-        name,
-        directory: PathBuf::from(embedded.required("directory")),
-        download_timeout: embedded.duration("downloadTimeout", Duration::from_secs(10)),
-    })
 }

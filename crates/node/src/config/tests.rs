@@ -199,9 +199,18 @@ pub(super) fn outcome(root: &Node) -> (String, Vec<Problem>) {
             format!("{} {phrase:?} {inline:?}", plugin.options.url.expose())
         })
         .collect();
+    let remotes = config.plugins.data_exchange.iter().map(|plugin| match &plugin.kind {
+        DataExchangeKind::Ffdx(ffdx) => ffdx.remote.hidden(),
+        DataExchangeKind::Https(_) => String::new(),
+    });
+    let stored = config.plugins.shared_storage.iter().map(|plugin| match &plugin.kind {
+        SharedStorageKind::Ipfs(ipfs) => ipfs.api.hidden() + &ipfs.gateway.hidden(),
+        SharedStorageKind::Embedded => String::new(),
+    });
+    let remotes: Vec<String> = remotes.chain(stored).collect();
     let hidden: Vec<String> = config.namespaces.iter().map(|one| config.webhooks.hidden(&one.tls)).collect();
     let alone = config.webhooks.hidden(&BTreeMap::new());
-    (format!("{config:?} {urls:?} {exposed:?} {hidden:?} {alone}"), problems.into_inner())
+    (format!("{config:?} {urls:?} {exposed:?} {hidden:?} {alone} {remotes:?}"), problems.into_inner())
 }
 
 /// What cannot stand in one file with the rest: `monitoring` hides `metrics`, and files texts.

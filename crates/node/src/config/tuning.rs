@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use photinus_engine::options::{Batching, Caches, Download, Limits, Retry, Subscriptions};
+use photinus_engine::options::{Batching, Caches, Delivery, Download, Limits, Retry, Subscriptions};
 
 use super::section::Section;
 
@@ -13,10 +13,12 @@ pub struct Tuning {
     pub batching: Batching,
     /// `batch.retry`
     pub retry: Retry,
-    /// `message.backlog`
-    pub limits: Limits,
     /// `download`
     pub download: Download,
+    /// `delivery`
+    pub delivery: Delivery,
+    /// `limits`, `message.backlog`
+    pub limits: Limits,
     /// `subscription`
     pub subscriptions: Subscriptions,
     /// `cache`
@@ -38,8 +40,9 @@ pub(super) fn read(root: &Section<'_>) -> Tuning {
     Tuning {
         batching: batching(root),
         retry: retry(&root.section("batch").section("retry"), "initDelay", Retry::default()),
-        limits: limits(&root.section("message").section("backlog")),
         download: download(&root.section("download")),
+        delivery: delivery(&root.section("delivery")),
+        limits: limits(&root.section("limits"), &root.section("message").section("backlog")),
         subscriptions: subscriptions(&root.section("subscription"), &root.section("event").section("transports")),
         caches: Caches {
             identities: root.section("cache").section("identity").number(
@@ -73,22 +76,53 @@ fn batching(root: &Section<'_>) -> Batching {
     }
 }
 
-fn limits(section: &Section<'_>) -> Limits {
-    let default = Limits::default();
-    let size = section.size("size", default.backlog_size as u64);
-    let size = usize::try_from(size).ok().filter(|size| (1 << 20..=1 << 40).contains(size)).unwrap_or_else(|| {
-        section.problem("size", "must be from 1Mb to 1Tb");
-        default.backlog_size
-    });
-    Limits { backlog: section.number("count", default.backlog, 1, 10_000_000), backlog_size: size, ..default }
-}
-
 fn download(section: &Section<'_>) -> Download {
     let default = Download::default();
     Download {
         parallel: section.section("worker").number("count", default.parallel, 1, 1_000),
         retry: retry(&section.section("retry"), "initialDelay", default.retry),
     }
+}
+
+fn delivery(section: &Section<'_>) -> Delivery {
+    let default = Delivery::default();
+    Delivery {
+        messages: section.number("messages", default.messages, 1, 1_000),
+        blobs: section.number("blobs", default.blobs, 1, 1_000),
+        queue: section.number("queueLength", default.queue, 1, 1_000_000),
+        memory: size(section, "queueMemory", default.memory, 1 << 32),
+        repair: section.duration("repairAfter", default.repair),
+        acknowledgement: section.duration("acknowledgementTimeout", default.acknowledgement),
+        retry: retry(&section.section("retry"), "initialDelay", default.retry),
+    }
+}
+
+fn limits(section: &Section<'_>, backlog: &Section<'_>) -> Limits {
+    let default = Limits::default();
+    let backlog_size = backlog.size("size", default.backlog_size as u64);
+    let backlog_size =
+        usize::try_from(backlog_size).ok().filter(|size| (1 << 20..=1 << 40).contains(size)).unwrap_or_else(|| {
+            backlog.problem("size", "must be from 1Mb to 1Tb");
+            default.backlog_size
+        });
+    Limits {
+        blob_size: section.size("maxBlob", default.blob_size),
+        blobs_per_peer: section.size("maxBlobsPerPeer", default.blobs_per_peer),
+        data_per_message: section.number("maxDataPerMessage", default.data_per_message, 1, 100_000),
+        schema_size: size(section, "maxSchema", default.schema_size, 64 << 20),
+        waiters: section.number("maxWaiters", default.waiters, 1, 1_000_000),
+        backlog: backlog.number("count", default.backlog, 1, 10_000_000),
+        backlog_size,
+    }
+}
+
+/// A number of bytes, of which the memory has so many at most.
+fn size(section: &Section<'_>, key: &str, default: usize, most: u64) -> usize {
+    let bytes = section.size(key, default as u64);
+    usize::try_from(bytes).ok().filter(|_| bytes <= most).unwrap_or_else(|| {
+        section.problem(key, format!("must be at most {}Kb", most / 1024));
+        default
+    })
 }
 
 fn subscriptions(section: &Section<'_>, transports: &Section<'_>) -> Subscriptions {

@@ -104,7 +104,7 @@ pub(super) fn read(section: &Section<'_>) -> Webhooks {
     }
 }
 
-fn headers(section: &Section<'_>) -> Vec<(String, String)> {
+pub(super) fn headers(section: &Section<'_>) -> Vec<(String, String)> {
     let text = |value: &Value| match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
@@ -182,7 +182,7 @@ pub(super) fn tls_configs(namespace: &Section<'_>) -> BTreeMap<String, Tls> {
     found
 }
 
-fn one_tls(section: &Section<'_>) -> Tls {
+pub(super) fn one_tls(section: &Section<'_>) -> Tls {
     let pem = |text: &str, file: &str| {
         let inline = section.text(text).map(Pem::Text);
         inline.or_else(|| section.text(file).map(|path| Pem::File(PathBuf::from(path))))

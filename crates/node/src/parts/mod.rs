@@ -6,6 +6,7 @@ mod absent;
 mod database;
 mod exchange;
 mod ledger;
+mod remote;
 mod storage;
 pub(crate) mod webhooks;
 
@@ -28,20 +29,21 @@ use crate::{
     Error,
     config::{self, Config, Database, Namespace},
 };
+use exchange::Exchange;
 
 /// The running adapters, by the names of their plug-ins.
 #[derive(Default)]
 pub(crate) struct Parts {
     stores: HashMap<String, Store>,
     ledgers: HashMap<String, Arc<Ethereum>>,
-    exchanges: HashMap<String, Task<photinus_exchange_https::Handle>>,
+    exchanges: HashMap<String, Exchange>,
     storages: HashMap<String, Stored>,
 }
 
 /// Shared storage and local blobs of one folder, and whose connections it uses.
 struct Stored {
     exchange: String,
-    shared: Task<photinus_storage_local::shared::Handle>,
+    shared: Task<Arc<dyn SharedStorage>>,
     blobs: Blobs,
 }
 
@@ -103,15 +105,10 @@ impl Parts {
         let store = self.store(database.ok_or_else(|| missing(&namespace.database))?).await?;
         let ledger = self.ledger(blockchain.ok_or_else(|| missing(&namespace.blockchain))?).await?;
         let exchange = exchange.ok_or_else(|| missing(&namespace.data_exchange))?;
-        let peers = self.exchange(exchange, &namespace.multiparty.org.name, clock).await?;
+        let port = self.exchange(exchange, &namespace.multiparty.org.name, clock).await?;
         let storage = storage.ok_or_else(|| missing(&namespace.shared_storage))?;
-        let (shared, blobs) = self.storage(storage, &exchange.name, peers.clone()).await?;
-        let outside = Outside {
-            blockchain: ledger,
-            storage: Arc::new(shared),
-            exchange: Arc::new(peers),
-            blobs: Arc::new(blobs),
-        };
+        let (shared, blobs) = self.storage(storage, &exchange.name).await?;
+        let outside = Outside { blockchain: ledger, storage: shared, exchange: port, blobs: Arc::new(blobs) };
         Ok(Chosen { store, outside })
     }
 
@@ -138,37 +135,38 @@ impl Parts {
         plugin: &config::DataExchange,
         organization: &str,
         clock: &Arc<dyn Clock>,
-    ) -> Result<photinus_exchange_https::Handle, Error> {
-        if let Some(task) = self.exchanges.get(&plugin.name) {
-            return Ok(task.handle.clone());
+    ) -> Result<Arc<dyn DataExchange>, Error> {
+        if let Some(running) = self.exchanges.get(&plugin.name) {
+            return Ok(running.port());
         }
-        let task = exchange::start(plugin, organization, Arc::clone(clock)).await?;
-        let handle = task.handle.clone();
-        self.exchanges.insert(plugin.name.clone(), task);
-        Ok(handle)
+        let started = exchange::start(plugin, organization, Arc::clone(clock)).await?;
+        let port = started.port();
+        self.exchanges.insert(plugin.name.clone(), started);
+        Ok(port)
     }
 
     async fn storage(
         &mut self,
         plugin: &config::SharedStorage,
         exchange: &str,
-        peers: photinus_exchange_https::Handle,
-    ) -> Result<(photinus_storage_local::shared::Handle, Blobs), Error> {
+    ) -> Result<(Arc<dyn SharedStorage>, Blobs), Error> {
         if let Some(stored) = self.storages.get(&plugin.name) {
             if stored.exchange != exchange {
                 let (one, other) = (stored.exchange.clone(), exchange.to_owned());
                 return Err(Error::SharedTwice { name: plugin.name.clone(), one, other });
             }
-            return Ok((stored.shared.handle.clone(), stored.blobs.clone()));
+            return Ok((Arc::clone(&stored.shared.handle), stored.blobs.clone()));
         }
         if let Some((other, _)) = self.storages.iter().find(|(_, stored)| stored.exchange == exchange) {
             let (one, other) = (other.clone(), plugin.name.clone());
             return Err(Error::BlobsTwice { name: exchange.to_owned(), one, other });
         }
-        let stored = storage::start(plugin, exchange, peers.clone()).await?;
-        // What peers send is kept where this node's own blobs are.
-        peers.keep_blobs_in(Arc::new(stored.blobs.clone()));
-        let parts = (stored.shared.handle.clone(), stored.blobs.clone());
+        let running = self.exchanges.get(exchange);
+        let stored = storage::start(plugin, exchange, running.and_then(Exchange::peers)).await?;
+        if let Some(running) = running {
+            running.keep_blobs_in(Arc::new(stored.blobs.clone()));
+        }
+        let parts = (Arc::clone(&stored.shared.handle), stored.blobs.clone());
         self.storages.insert(plugin.name.clone(), stored);
         Ok(parts)
     }

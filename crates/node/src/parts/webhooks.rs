@@ -26,6 +26,12 @@ pub(crate) async fn start(config: &Config, namespace: &Namespace) -> Result<Opti
 }
 
 async fn read(tls: &Tls) -> Result<options::Tls, Error> {
+    let (authorities, identity) = pems(tls).await?;
+    Ok(options::Tls { authorities, identity, insecure: tls.insecure })
+}
+
+/// Authorities, and a certificate with its key behind it.
+pub(super) async fn pems(tls: &Tls) -> Result<(Option<Vec<u8>>, Option<Vec<u8>>), Error> {
     let authorities = match &tls.authorities {
         Some(pem) => Some(text(pem).await?),
         None => None,
@@ -39,7 +45,7 @@ async fn read(tls: &Tls) -> Result<options::Tls, Error> {
         }
         None => None,
     };
-    Ok(options::Tls { authorities, identity, insecure: tls.insecure })
+    Ok((authorities, identity))
 }
 
 async fn text(pem: &Pem) -> Result<Vec<u8>, Error> {

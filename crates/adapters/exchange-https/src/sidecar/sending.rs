@@ -1,13 +1,23 @@
 //! Deliveries to peers that run the FireFly data exchange.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
+use bytes::Bytes;
+use futures::StreamExt;
 use http::{Method, Request, StatusCode, header};
+use photinus_model::Hash;
 use photinus_ports::{
     blobs::BlobStore,
     exchange::{BlobParcel, Error, MessageParcel, Receipt},
-    stream,
+    stream::{self, ByteStream},
 };
+use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 
 use super::{BLOBS, MAX_MESSAGE, MESSAGES, Pool, pool::Attempt, write::Form};
@@ -56,12 +66,14 @@ pub(crate) async fn blob(
 ) -> Result<Receipt, Error> {
     let name = parcel.path.rsplit('/').next().unwrap_or_default();
     let form = Form::file(&parcel.route, name);
+    let damage = Arc::new(AtomicBool::new(false));
     let attempt = || {
+        let (damage, hash) = (Arc::clone(&damage), parcel.hash);
         let (store, payload_ref, size) = (Arc::clone(store), parcel.payload_ref.clone(), parcel.size);
         // Opened when the connection asks for it, because an attempt may not come that far.
         let content = futures::stream::once(async move {
             let (found, content) = store.open(&payload_ref).await.map_err(std::io::Error::other)?;
-            if found == size { Ok(content) } else { Err(std::io::Error::other("the blob has another size")) }
+            if found == size { Ok(checked(content, hash, damage)) } else { Err(std::io::Error::other("the blob has another size")) }
         });
         let progress = Progress::default();
         Attempt {
@@ -75,6 +87,10 @@ pub(crate) async fn blob(
         }
     };
     match timeout(LONGEST, pool.send(attempt, shared.limits.answer)).await {
+        _ if damage.load(Ordering::Acquire) => {
+            let reason = format!("not sent: this node's copy of the blob '{}' is damaged", parcel.payload_ref);
+            Err(Error::Refused { peer: parcel.route.to.0, reason })
+        }
         Ok(answer) => verdict(&parcel.route.to.0, answer),
         Err(_) => Err(Error::Failed(format!(
             "peer '{}' runs a FireFly data exchange, which takes what arrives within {} seconds, and {} bytes did not",
@@ -83,6 +99,33 @@ pub(crate) async fn blob(
             parcel.size
         ))),
     }
+}
+
+/// The same bytes, of which the last come only if all of them have this hash: such a peer does not know what it should be.
+fn checked(content: ByteStream, hash: Hash, damage: Arc<AtomicBool>) -> ByteStream {
+    let state = Some((content, Sha256::new(), None::<Bytes>));
+    Box::pin(futures::stream::unfold(state, move |state| {
+        let damage = Arc::clone(&damage);
+        async move {
+            let (mut content, mut hasher, mut held) = state?;
+            loop {
+                match content.next().await {
+                    Some(Ok(piece)) => {
+                        hasher.update(&piece);
+                        if let Some(before) = held.replace(piece) {
+                            return Some((Ok(before), Some((content, hasher, held))));
+                        }
+                    }
+                    Some(Err(error)) => return Some((Err(error), None)),
+                    None if Hash(hasher.finalize().into()) == hash => return held.map(|last| (Ok(last), None)),
+                    None => {
+                        damage.store(true, Ordering::Release);
+                        return Some((Err(std::io::Error::other("the blob is damaged")), None));
+                    }
+                }
+            }
+        }
+    }))
 }
 
 fn verdict(peer: &str, answer: Result<(StatusCode, String), String>) -> Result<Receipt, Error> {

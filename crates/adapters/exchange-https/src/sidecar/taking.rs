@@ -10,7 +10,7 @@ use photinus_ports::exchange::{ReceivedBlob, Refusal, Route};
 use sha2::{Digest, Sha256};
 use tokio::{
     task::spawn_blocking,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 
 use super::{
@@ -31,6 +31,9 @@ const PAUSE: Duration = Duration::from_millis(50);
 const MAX_NAME: u64 = 64;
 /// What a form has around its content, at most, in bytes.
 const AROUND: u64 = 16 * 1024;
+/// Most bytes of a refused blob that are read for nothing, and how long that may take.
+const SWALLOWED: usize = 64 << 20;
+const SWALLOWING: Duration = Duration::from_secs(10);
 /// Bytes of a file that are written at a time.
 const PIECE: usize = 1 << 20;
 
@@ -89,20 +92,36 @@ impl Caller {
         }
         let _place = self.place(patience, || self.guest.blob()).await?;
         let mut form = self.form(headers, body, length)?;
+        let taken = self.take_blob(path, namespace, length, &mut form, patience).await;
+        if taken.is_err() {
+            swallow(form).await;
+        }
+        taken
+    }
+
+    async fn take_blob(
+        &self,
+        path: &str,
+        namespace: &str,
+        length: u64,
+        form: &mut Form,
+        patience: Patience,
+    ) -> Result<Response<Outgoing>, Refused> {
         let mut names = Names::default();
         loop {
-            let part = form.part().await.map_err(unreadable)?.ok_or_else(|| wrong("Missing blob"))?;
+            let part = form.part().await.map_err(unreadable)?;
+            let part = part.ok_or_else(|| Refused(StatusCode::BAD_REQUEST, "Missing blob".to_owned()))?;
             if part.is_file {
                 break;
             }
-            names.read(&part.name, &mut form).await?;
+            names.read(&part.name, form).await?;
         }
         let route = self.route(names, patience).await?;
         while let Err(refusal) = self.shared.receivers.admit_blob(&route, path, length).await {
             patience.bear(refusal).await?;
         }
         let store = self.shared.blob_store()?;
-        let upload = Upload::receive(self.shared.partials.stray(), &mut form).await?;
+        let upload = Upload::receive(self.shared.partials.stray(), form).await?;
         let ticket = Ticket::new(&route, path, upload.hash, upload.size);
         let known = store.adopted(namespace, upload.hash, ticket.id()).await.map_err(unwritable)?.is_some();
         let stored = store.adopt(namespace, &upload.path, upload.hash, ticket.id()).await.map_err(unwritable)?;
@@ -168,6 +187,21 @@ impl Caller {
         }
         Ok(())
     }
+}
+
+/// Reads what is left of a form that is refused, if it is not too much: whoever still writes does not read the refusal, takes it
+/// for a broken connection, and stops all its other deliveries for minutes.
+async fn swallow(mut form: Form) {
+    let swallowing = async {
+        let mut swallowed = 0;
+        while swallowed < SWALLOWED
+            && let Ok(Some(piece)) = form.chunk().await
+        {
+            swallowed += piece.len();
+        }
+    };
+    // Whether it came to its end or not, the answer is due.
+    let _ = timeout(SWALLOWING, swallowing).await;
 }
 
 /// How long this kind of peer can be kept waiting.

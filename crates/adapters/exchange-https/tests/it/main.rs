@@ -4,6 +4,7 @@
 mod attacks;
 mod blobs;
 mod calls;
+mod conformance;
 mod inbox;
 mod messages;
 mod node;

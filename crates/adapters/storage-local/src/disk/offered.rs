@@ -7,7 +7,7 @@ use std::{
     time::SystemTime,
 };
 
-use crate::reference::Reference;
+use photinus_ports::content::Reference;
 
 /// The index of the offered folders. A folder belongs to one peer.
 #[derive(Debug)]

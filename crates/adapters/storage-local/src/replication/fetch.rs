@@ -12,18 +12,17 @@ use bytes::Bytes;
 use futures::{StreamExt, stream::FuturesUnordered};
 use parking_lot::Mutex;
 use photinus_ports::{
+    content::{self as wire, Answer, PROTOCOL, Reference, Request},
     peers::{self, Parcel, PeerId},
     stream,
 };
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{
-    PROTOCOL,
     flights::{Flight, Outcome},
     serve,
-    wire::{self, Answer, Request},
 };
-use crate::{disk::Place, reference::Reference, shared::Inner, transfer::blocking};
+use crate::{disk::Place, shared::Inner, transfer::blocking};
 
 /// Peers that are asked at once.
 const PARALLEL: usize = 3;

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use crate::reference::Reference;
+use photinus_ports::content::Reference;
 
 /// How a search ended.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use photinus_ports::peers::PeerId;
 
-use crate::reference::Reference;
+use photinus_ports::content::Reference;
 
 /// Contents that are remembered.
 const CONTENTS: usize = 4096;

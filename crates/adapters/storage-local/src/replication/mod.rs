@@ -8,7 +8,3 @@ pub(crate) mod flights;
 pub(crate) mod hints;
 pub(crate) mod outbox;
 pub(crate) mod serve;
-pub(crate) mod wire;
-
-/// Name of the protocol between members' nodes.
-pub(crate) const PROTOCOL: &str = "content";

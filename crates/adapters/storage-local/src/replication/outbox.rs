@@ -2,7 +2,7 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use crate::reference::Reference;
+use photinus_ports::content::Reference;
 
 /// A bounded queue in which each content is at most once. Full, it drops its oldest: the peer can pull what it was not told.
 #[derive(Debug)]

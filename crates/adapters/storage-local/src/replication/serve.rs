@@ -6,17 +6,16 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use photinus_model::cid;
 use photinus_ports::{
+    content::{self as wire, Answer, Reference, Request},
     peers::{Parcel, PeerId, PeerService},
     stream::{self, ByteStream},
 };
 
 use super::{
     flights::Outcome,
-    wire::{self, Answer, Request},
 };
 use crate::{
     disk::{self, Place},
-    reference::Reference,
     shared::Inner,
     transfer::{self, blocking},
 };

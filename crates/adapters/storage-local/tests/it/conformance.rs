@@ -1,27 +1,15 @@
-//! What the ports promise, checked on any implementation.
+//! What the port of blobs promises, checked on any implementation.
 
-use std::{collections::BTreeSet, io};
+use std::io;
 
-use bytes::Bytes;
 use futures::{StreamExt, stream as futures_stream};
 use photinus_model::Hash;
 use photinus_ports::{
     blobs::{self, BlobStore},
-    health::Health,
-    storage::{self, SharedStorage},
     stream::{self, ByteStream},
 };
 
-/// Content byte `i` is `i mod 251`.
-pub(crate) fn pattern(length: usize) -> Vec<u8> {
-    (0..length).map(|i| (i % 251) as u8).collect()
-}
-
-/// The same in chunks of an awkward size.
-pub(crate) fn chunks(content: &[u8]) -> ByteStream {
-    let chunks: Vec<_> = content.chunks(10_007).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
-    Box::pin(futures_stream::iter(chunks))
-}
+pub(crate) use photinus_testkit::conformance::{chunks, pattern};
 
 /// Some bytes, and then an error.
 pub(crate) fn broken(content: &[u8]) -> ByteStream {
@@ -29,36 +17,6 @@ pub(crate) fn broken(content: &[u8]) -> ByteStream {
 }
 
 const SIZES: [usize; 6] = [0, 1, 262_143, 262_144, 262_145, 1_000_000];
-
-/// The promises of [`SharedStorage`].
-pub(crate) async fn shared_storage(storage: &dyn SharedStorage) {
-    let mut references = BTreeSet::new();
-    for size in SIZES {
-        let content = pattern(size);
-        let whole = storage.upload(content.clone().into()).await.unwrap();
-        let flowing = storage.upload_stream(chunks(&content)).await.unwrap();
-        assert_eq!(whole, flowing, "{size}: one content has one reference");
-        assert!(references.insert(whole.clone()), "{size}: other content has another");
-        let read = storage.download(&whole, size as u64).await.unwrap();
-        assert_eq!(stream::collect(read, size).await.unwrap(), content, "{size}");
-        if size > 0 {
-            let limited = storage.download(&whole, size as u64 - 1).await;
-            assert!(matches!(limited, Err(storage::Error::TooLarge(limit)) if limit == size as u64 - 1), "{size}");
-        }
-    }
-    assert_eq!(
-        storage.upload(pattern(1_000_000).into()).await.unwrap(),
-        "QmVUbzigHKQR2y8wSt2KwZp92AC9Utfms5nEUHwttK4Yq9"
-    );
-    assert!(storage.upload_stream(broken(&pattern(500_000))).await.is_err());
-    for wrong in ["", "nonsense", "../../etc/passwd", "Qm/../../etc/passwd"] {
-        let refused = storage.download(wrong, 100).await;
-        assert!(matches!(refused, Err(storage::Error::InvalidReference(_))), "{wrong}");
-    }
-    let nobody = photinus_model::cid::of(b"what nobody ever published");
-    assert!(matches!(storage.download(&nobody, 100).await, Err(storage::Error::Unavailable(_))));
-    assert_eq!(storage.health(), Health::Up);
-}
 
 /// The promises of [`BlobStore`].
 pub(crate) async fn blob_store(store: &dyn BlobStore) {

@@ -59,7 +59,7 @@ fn push(reference: &str, size: usize) -> String {
 #[tokio::test]
 async fn a_lone_node_keeps_the_promises_of_the_port() {
     let node = Network::default().node_with("a", |o| o.wait = Duration::from_millis(50));
-    conformance::shared_storage(&node.storage).await;
+    photinus_testkit::conformance::storage::check(&node.storage).await;
 }
 
 #[tokio::test]

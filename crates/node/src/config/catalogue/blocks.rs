@@ -1,8 +1,8 @@
-//! Blocks that FireFly repeats in many sections. None of them configures anything here: they belong to clients of sidecars.
+//! Blocks that FireFly repeats in many sections.
 
 use super::{
     Key,
-    Rule::{Ignored, Refused, Section, Used},
+    Rule::{Free, Ignored, Refused, Section, Used},
 };
 
 /// Certificates of a client, or of a server that is not one of this node's listeners.
@@ -48,7 +48,39 @@ pub(super) const SERVER: &[Key] = &[
     Key("tls", Section(&[TLS])),
 ];
 
-/// An HTTP client.
+/// An HTTP client of a process beside this node. What fails is tried again by whoever asked.
+pub(super) const REMOTE: &[Key] = &[
+    Key("url", Used),
+    Key("headers", Free),
+    Key("auth", Section(&[&[Key("username", Used), Key("password", Used)]])),
+    Key("proxy", Section(&[&[Key("url", Used)]])),
+    Key("connectionTimeout", Used),
+    Key("requestTimeout", Used),
+    Key("idleTimeout", Used),
+    Key("expectContinueTimeout", Ignored),
+    Key("tlsHandshakeTimeout", Used),
+    Key("maxIdleConns", Used),
+    Key("maxIdleConnsPerHost", Ignored),
+    Key("maxConnsPerHost", Ignored),
+    Key("passthroughHeadersEnabled", Ignored),
+    Key("throttle", Section(&[&[Key("requestsPerSecond", Ignored), Key("burst", Ignored)]])),
+    Key("tls", Section(&[CLIENT_TLS])),
+];
+
+/// Repeated requests, which whoever asked repeats.
+pub(super) const IGNORED_RETRY: &[Key] = &[Key(
+    "retry",
+    Section(&[&[
+        Key("enabled", Ignored),
+        Key("count", Ignored),
+        Key("factor", Ignored),
+        Key("initWaitTime", Ignored),
+        Key("maxWaitTime", Ignored),
+        Key("errorStatusCodeRegex", Ignored),
+    ]]),
+)];
+
+/// An HTTP client of a process that this version does not speak to.
 pub(super) const HTTP_CLIENT: &[Key] = &[
     Key("url", Ignored),
     Key("headers", Ignored),

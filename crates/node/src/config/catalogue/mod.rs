@@ -50,6 +50,7 @@ pub(crate) const ROOT: &[&[Key]] = &[&[
     Key("config", Section(&[&[Key("autoReload", Used)]])),
     Key("cors", Section(&[CORS])),
     Key("debug", Section(&[SERVER])),
+    Key("delivery", Section(&[DELIVERY])),
     Key(
         "download",
         Section(&[&[Key("retry", Section(&[DOWNLOAD_RETRY])), Key("worker", Section(&[DOWNLOAD_WORKER]))]]),
@@ -59,6 +60,7 @@ pub(crate) const ROOT: &[&[Key]] = &[&[
     Key("histograms", Section(&[&[Key("maxChartRows", Used)]])),
     Key("http", Section(&[LISTENER])),
     Key("lang", Ignored),
+    Key("limits", Section(&[LIMITS])),
     Key("log", Section(&[LOG])),
     Key(
         "message",
@@ -182,6 +184,26 @@ const DOWNLOAD_RETRY: &[Key] = &[
     Key("maxAttempts", Ignored), // what a pin refers to is fetched until it is there
 ];
 const DOWNLOAD_WORKER: &[Key] = &[Key("count", Used), Key("queueLength", Ignored)];
+
+/// Deliveries to other members' nodes. Ours: FireFly leaves them to its data exchange.
+const DELIVERY: &[Key] = &[
+    Key("messages", Used),
+    Key("blobs", Used),
+    Key("queueLength", Used),
+    Key("queueMemory", Used),
+    Key("repairAfter", Used),
+    Key("acknowledgementTimeout", Used),
+    Key("retry", Section(&[&[Key("initialDelay", Used), Key("maxDelay", Used), Key("factor", Used)]])),
+];
+
+/// What applications and peers may ask for. Ours.
+const LIMITS: &[Key] = &[
+    Key("maxBlob", Used),
+    Key("maxBlobsPerPeer", Used),
+    Key("maxDataPerMessage", Used),
+    Key("maxSchema", Used),
+    Key("maxWaiters", Used),
+];
 
 const EVENT: &[Key] = &[
     Key("aggregator", Section(&[AGGREGATOR])),

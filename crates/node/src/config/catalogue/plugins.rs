@@ -1,9 +1,9 @@
-//! The plug-ins: FireFly's, whose sidecars this version does not speak to, and Photinus's own.
+//! The plug-ins: FireFly's, not all of which this version speaks to, and Photinus's own.
 
 use super::{
     Key,
     Rule::{Ignored, List, Refused, Section, Used},
-    blocks::{HTTP_CLIENT, WS_CLIENT},
+    blocks::{HTTP_CLIENT, IGNORED_RETRY, REMOTE, WS_CLIENT},
 };
 
 /// `plugins.<category>[]`.
@@ -114,7 +114,50 @@ const DATABASE_IGNORED: &[Key] = &[
 
 const DATA_EXCHANGE: &[Key] = &[
     Key("https", Section(&[HTTPS])),
-    Key("ffdx", Section(&[HTTP_CLIENT, WS_CLIENT, &[Key("initEnabled", Ignored), Key("manifestEnabled", Ignored)]])),
+    Key("ffdx", Section(&[REMOTE, FFDX])),
+];
+
+const FFDX: &[Key] = &[
+    Key("initEnabled", Used),
+    Key("manifestEnabled", Used),
+    Key("maxMessage", Used),
+    Key("maxBlob", Used),
+    // Waits before it is connected to anew.
+    Key(
+        "retry",
+        Section(&[&[
+            Key("enabled", Ignored),
+            Key("count", Ignored),
+            Key("factor", Used),
+            Key("initWaitTime", Used),
+            Key("maxWaitTime", Used),
+            Key("errorStatusCodeRegex", Ignored),
+        ]]),
+    ),
+    Key(
+        "ws",
+        Section(&[&[
+            Key("path", Used),
+            Key("url", Used),
+            Key("heartbeatInterval", Used),
+            Key("initialConnectAttempts", Ignored),
+            Key("backgroundConnect", Ignored),
+            Key("connectionTimeout", Ignored),
+            Key("readBufferSize", Ignored),
+            Key("writeBufferSize", Ignored),
+        ]]),
+    ),
+    // It is connected to in the background, for as long as it takes.
+    Key(
+        "backgroundStart",
+        Section(&[&[
+            Key("enabled", Ignored),
+            Key("initialDelay", Ignored),
+            Key("maxDelay", Ignored),
+            Key("factor", Ignored),
+        ]]),
+    ),
+    Key("eventRetry", Section(&[&[Key("initialDelay", Used), Key("maxDelay", Used), Key("factor", Used)]])),
 ];
 
 const HTTPS: &[Key] = &[
@@ -134,5 +177,13 @@ const HTTPS: &[Key] = &[
 
 const SHARED_STORAGE: &[Key] = &[
     Key("embedded", Section(&[&[Key("directory", Used), Key("downloadTimeout", Used)]])),
-    Key("ipfs", Section(&[&[Key("api", Section(&[HTTP_CLIENT])), Key("gateway", Section(&[HTTP_CLIENT]))]])),
+    Key(
+        "ipfs",
+        Section(&[&[
+            Key("api", Section(&[REMOTE, IGNORED_RETRY])),
+            Key("gateway", Section(&[REMOTE, IGNORED_RETRY])),
+            Key("directory", Used),
+            Key("downloadTimeout", Used),
+        ]]),
+    ),
 ];

@@ -353,4 +353,32 @@ pub(super) const GROUPS: &[Group] = &[
             doc("config.autoReload", Flag, Is("false"), "Follow this file, and take up its changes at once"),
         ],
     },
+    Group {
+        title: "Deliveries to other members",
+        about: "Bounds are per node of another member.",
+        at: &["delivery"],
+        docs: &[
+            doc("messages", Number, Is("16"), "Batches of messages under way at once"),
+            doc("blobs", Number, Is("2"), "Files under way at once"),
+            doc("queueLength", Number, Is("1000"), "Deliveries held in memory; more wait in the database"),
+            doc("queueMemory", Size, Is("16Mb"), "Bytes of messages held in memory; others are made again in their turn"),
+            doc("repairAfter", Duration, Is("10s"), "Wait for a payload that the ledger names, before members are asked for it"),
+            doc("acknowledgementTimeout", Duration, Is("5s"), "How long a pin waits for recipients that can be reached"),
+            doc("retry.initialDelay", Duration, Is("250ms"), "First wait before a node that is away is tried again"),
+            doc("retry.maxDelay", Duration, Is("30s"), "Longest such wait"),
+            doc("retry.factor", Number, Is("2"), "What each such wait is multiplied by"),
+        ],
+    },
+    Group {
+        title: "What applications and members may ask for",
+        about: "",
+        at: &["limits"],
+        docs: &[
+            doc("maxBlob", Size, Is("10Gb"), "The largest file of an application, or of another member"),
+            doc("maxBlobsPerPeer", Size, Is("1Tb"), "Bytes of files that one node of another member may send, ever"),
+            doc("maxDataPerMessage", Number, Is("1000"), "Data entries of one message"),
+            doc("maxSchema", Size, Is("256Kb"), "The largest schema of a datatype"),
+            doc("maxWaiters", Number, Is("20000"), "Requests that wait for a confirmation at once"),
+        ],
+    },
 ];
