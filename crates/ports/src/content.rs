@@ -148,7 +148,6 @@ mod tests {
 
     use super::*;
 
-
     #[test]
     fn heads_have_this_form() {
         let reference = Reference::parse("QmT78zSuBmuS4z925WZfrqQ1qHaJ56DQaTfyMUF7F8ff5o").unwrap();
@@ -158,7 +157,6 @@ mod tests {
         assert_eq!(read::<Answer>(br#"{"status":"absent","since":1}"#), Ok(Answer::Absent));
         assert!(read::<Request>(br#"{"op":"pull","ref":"../../etc/passwd"}"#).is_err());
     }
-
 
     #[test]
     fn takes_content_ids_of_version_0_only() {

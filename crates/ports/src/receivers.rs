@@ -113,7 +113,8 @@ impl Receivers {
         let payload_ref = stored.payload_ref.clone();
         let taken = if stored.hash == parcel.hash {
             let (hash, size) = (stored.hash, stored.size);
-            let blob = ReceivedBlob { route: route.clone(), path: path.clone(), hash, size, payload_ref: stored.payload_ref };
+            let blob =
+                ReceivedBlob { route: route.clone(), path: path.clone(), hash, size, payload_ref: stored.payload_ref };
             self.blob(blob).await
         } else {
             Err(Refusal::Never("the blob does not have the hash that was announced".to_owned()))

@@ -11,7 +11,9 @@ use std::{io, time::Duration};
 
 use bytes::Bytes;
 use futures::{Stream, stream};
-use reqwest::{Certificate, Client, ClientBuilder, Identity, Method, Proxy, RequestBuilder, Response, header, redirect};
+use reqwest::{
+    Certificate, Client, ClientBuilder, Identity, Method, Proxy, RequestBuilder, Response, header, redirect,
+};
 use url::Url;
 
 pub use options::Options;
@@ -217,7 +219,9 @@ mod tests {
         let mut options = Options::new("http://dx:3000");
         options.headers.push(("a b".to_owned(), "c".to_owned()));
         assert!(matches!(Remote::new(&options), Err(Error::Header(_))));
-        assert!(!format!("{:?}", Options { auth: Some(("u".into(), "hunter2".into())), ..options }).contains("hunter2"));
+        assert!(
+            !format!("{:?}", Options { auth: Some(("u".into(), "hunter2".into())), ..options }).contains("hunter2")
+        );
     }
 
     #[tokio::test]

@@ -6,7 +6,10 @@
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
-    sync::{Arc, atomic::{AtomicUsize, Ordering}},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -17,7 +20,10 @@ use photinus_ports::{
     exchange::{ReceivedBlob, Refusal, Route},
     peers::PeerId,
 };
-use tokio::{sync::{Semaphore, oneshot}, time::Instant};
+use tokio::{
+    sync::{Semaphore, oneshot},
+    time::Instant,
+};
 
 use crate::{
     directory::split,
@@ -260,7 +266,11 @@ async fn fetch(
 /// Whether a path can be asked for: it becomes part of a URL.
 fn is_received(path: &str) -> bool {
     let fit = |b: u8| b.is_ascii_alphanumeric() || b"_+.-/".contains(&b);
-    path.starts_with("received/") && path.len() <= 1024 && path.bytes().all(fit) && !path.contains("..") && !path.contains("//")
+    path.starts_with("received/")
+        && path.len() <= 1024
+        && path.bytes().all(fit)
+        && !path.contains("..")
+        && !path.contains("//")
 }
 
 /// The last two segments of a path.

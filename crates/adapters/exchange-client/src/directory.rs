@@ -12,7 +12,10 @@ use photinus_model::name;
 use photinus_ports::exchange;
 use serde_json::{Map, Value};
 
-use crate::{api::{self, Api}, wire::Listed};
+use crate::{
+    api::{self, Api},
+    wire::Listed,
+};
 
 /// The longest part of an id.
 const MAX_PART: usize = 64;
@@ -205,7 +208,10 @@ mod tests {
     #[test]
     fn profiles_are_made_fit_to_be_told() {
         let told = node("org_b/node", "pem").profile;
-        assert_eq!(Value::Object(told), json!({"id": "org_b/node", "endpoint": "https://dx:3001", "cert": "pem\n", "more": 1}));
+        assert_eq!(
+            Value::Object(told),
+            json!({"id": "org_b/node", "endpoint": "https://dx:3001", "cert": "pem\n", "more": 1})
+        );
         for (key, value) in [
             ("id", json!("")),
             ("id", json!("../x")),

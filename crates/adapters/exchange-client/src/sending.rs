@@ -188,7 +188,9 @@ impl<'a> Delivery<'a> {
                 })
             }
             Outcome::Failed(reason) if is_refusal(&reason) => Err(Error::Refused { peer: peer(), reason }),
-            Outcome::Failed(reason) if is_about_nodes(&reason) => Err(Error::Failed(format!("peer '{}': {reason}", self.peer))),
+            Outcome::Failed(reason) if is_about_nodes(&reason) => {
+                Err(Error::Failed(format!("peer '{}': {reason}", self.peer)))
+            }
             Outcome::Failed(reason) | Outcome::Unknown(reason) => {
                 trouble(&reason);
                 Err(Error::Unreachable { peer: peer(), reason })
@@ -223,7 +225,9 @@ const TROUBLE: [&str; 14] = [
 
 /// Whether a peer refused for good: what the other side says goes through as it is, among errors of the network.
 fn is_refusal(reason: &str) -> bool {
-    let is_system = |word: &str| word.len() > 4 && word.starts_with('E') && word.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
+    let is_system = |word: &str| {
+        word.len() > 4 && word.starts_with('E') && word.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')
+    };
     let names_system = reason.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).any(is_system);
     let lower = reason.to_lowercase();
     !reason.is_empty() && !is_about_nodes(reason) && !names_system && !TROUBLE.iter().any(|sign| lower.contains(sign))
@@ -248,7 +252,9 @@ mod tests {
         ] {
             assert!(!is_refusal(trouble), "{trouble}");
         }
-        for refusal in ["there is no batch in the message", "'did:firefly:org/a' is not a member of group 12ab", "Missing blob"] {
+        for refusal in
+            ["there is no batch in the message", "'did:firefly:org/a' is not a member of group 12ab", "Missing blob"]
+        {
             assert!(is_refusal(refusal), "{refusal}");
         }
     }

@@ -32,8 +32,7 @@ use crate::{
     directory::{Directory, Node, Refused, split},
     pending::Pending,
     sending::{self, Way},
-    session,
-    socket,
+    session, socket,
     uploads::Uploads,
     wire::Ack,
 };
@@ -179,7 +178,9 @@ impl Shared {
     pub(crate) fn trouble(&self) -> String {
         match &*self.line.lock() {
             Line::Up => "the data exchange does not say who it is".to_owned(),
-            Line::Down(reason) => format!("the data exchange at {} is not connected: {reason}", self.api.remote().url()),
+            Line::Down(reason) => {
+                format!("the data exchange at {} is not connected: {reason}", self.api.remote().url())
+            }
         }
     }
 
@@ -295,7 +296,9 @@ impl DataExchange for Handle {
             return Health::Down(self.0.trouble());
         }
         match self.0.arriving.pressure() {
-            Some(waiting) => Health::Down(format!("{waiting} events wait because no namespace takes them yet; see the log")),
+            Some(waiting) => {
+                Health::Down(format!("{waiting} events wait because no namespace takes them yet; see the log"))
+            }
             None => Health::Up,
         }
     }

@@ -56,7 +56,8 @@ async fn connect(shared: &Arc<Shared>) -> Result<Socket, String> {
     })?;
     let remote = shared.api.remote();
     // A message is told as a text in JSON, in which each of its bytes may take six.
-    let largest = usize::try_from(shared.options.message).unwrap_or(usize::MAX).saturating_mul(6).saturating_add(64 * 1024);
+    let largest =
+        usize::try_from(shared.options.message).unwrap_or(usize::MAX).saturating_mul(6).saturating_add(64 * 1024);
     let time = shared.options.remote.connection_timeout + shared.options.remote.tls_timeout;
     let connecting = Socket::connect(remote, &shared.events, largest);
     tokio::time::timeout(time, connecting).await.map_err(|_| "its stream of events does not open".to_owned())?

@@ -52,9 +52,11 @@ impl Socket {
         match response.status() {
             StatusCode::SWITCHING_PROTOCOLS => {}
             StatusCode::UNAUTHORIZED => {
-                return Err("it refuses the stream of events (401): the header x-api-key must be its apiKey, and must \
+                return Err(
+                    "it refuses the stream of events (401): the header x-api-key must be its apiKey, and must \
                             not be sent when it has none"
-                    .to_owned());
+                        .to_owned(),
+                );
             }
             code => return Err(format!("it answered {code} instead of a stream of events")),
         }

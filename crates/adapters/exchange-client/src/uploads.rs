@@ -25,7 +25,11 @@ pub(crate) struct Uploads(parking_lot::Mutex<HashMap<String, Arc<Upload>>>);
 impl Uploads {
     /// Uploads a content unless it lies there already for somebody, and gives its hash. Each call that succeeded is ended by
     /// [`Uploads::done`].
-    pub(crate) async fn begin<E>(&self, path: &str, upload: impl Future<Output = Result<String, E>>) -> Result<String, E> {
+    pub(crate) async fn begin<E>(
+        &self,
+        path: &str,
+        upload: impl Future<Output = Result<String, E>>,
+    ) -> Result<String, E> {
         let shared = Arc::clone(self.0.lock().entry(path.to_owned()).or_default());
         let mut state = shared.state.lock().await;
         let hash = match &state.there {
@@ -58,7 +62,10 @@ impl Uploads {
 
 #[cfg(test)]
 mod tests {
-    use std::{convert::Infallible, sync::atomic::{AtomicUsize, Ordering}};
+    use std::{
+        convert::Infallible,
+        sync::atomic::{AtomicUsize, Ordering},
+    };
 
     use super::*;
 

@@ -142,7 +142,8 @@ mod tests {
     fn whatever_has_an_id_can_be_acknowledged() {
         assert!(matches!(event(r#"{"id":"1","type":"new"}"#), Some(Event { what: What::Strange(_), .. })));
         // A certificate with two organisations makes the reference write a list.
-        let strange = event(r#"{"id":"1","type":"message-received","sender":["a","b"],"recipient":"b/y","message":"x"}"#);
+        let strange =
+            event(r#"{"id":"1","type":"message-received","sender":["a","b"],"recipient":"b/y","message":"x"}"#);
         assert!(matches!(strange.unwrap().what, What::Message { sender, .. } if sender.is_empty()));
         for frame in ["", "[]", "{}", r#"{"id":7}"#, "{"] {
             assert_eq!(event(frame), None, "{frame}");

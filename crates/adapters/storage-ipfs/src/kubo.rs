@@ -14,7 +14,8 @@ use crate::reference::Path;
 /// The largest answer that is read, other than a content.
 const MAX_ANSWER: usize = 64 * 1024;
 /// The shape that references are computed for, whatever the node's own settings for imports. Pinned or not is said apart.
-const SHAPE: &str = "cid-version=0&raw-leaves=false&chunker=size-262144&hash=sha2-256&trickle=false&max-file-links=174&quieter=true";
+const SHAPE: &str =
+    "cid-version=0&raw-leaves=false&chunker=size-262144&hash=sha2-256&trickle=false&max-file-links=174&quieter=true";
 
 /// A Kubo node.
 #[derive(Clone, Debug)]
@@ -94,7 +95,11 @@ impl Kubo {
     pub(crate) async fn pin(&self, reference: &Reference) -> Result<(), Error> {
         let request = self.api.request(Method::POST, &format!("/api/v0/pin/add?arg={reference}"));
         let answered = request.send().await.map_err(|error| Error::Node(chain(&error)))?;
-        if answered.status().is_success() { Ok(()) } else { Err(Error::Node(refusal("to pin a content, it", answered).await)) }
+        if answered.status().is_success() {
+            Ok(())
+        } else {
+            Err(Error::Node(refusal("to pin a content, it", answered).await))
+        }
     }
 
     /// Opens a content. `None` when it is not found there.
@@ -109,7 +114,10 @@ impl Kubo {
                 let size = answered.content_length();
                 Ok(Some(Found { size, content: Box::pin(self.gateway.flowing(answered)) }))
             }
-            StatusCode::PRECONDITION_FAILED | StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::GATEWAY_TIMEOUT => Ok(None),
+            StatusCode::PRECONDITION_FAILED
+            | StatusCode::NOT_FOUND
+            | StatusCode::GONE
+            | StatusCode::GATEWAY_TIMEOUT => Ok(None),
             _ => Err(Error::Node(refusal("its gateway", answered).await)),
         }
     }

@@ -41,7 +41,9 @@ mod tests {
         assert!(matches!(known, Some(Path::Known(_))));
         let other = Path::parse("bafybeicn7i3soqdgr7dwnrwytgq4zxy7a5jpkizrvhm5mv6bgjd32wm3q4");
         assert!(matches!(other, Some(Path::Other(_))));
-        for wrong in ["", "nonsense", "../../etc/passwd", "Qm/../../etc/passwd", "baf", &format!("baf{}", "/".repeat(56))] {
+        for wrong in
+            ["", "nonsense", "../../etc/passwd", "Qm/../../etc/passwd", "baf", &format!("baf{}", "/".repeat(56))]
+        {
             assert_eq!(Path::parse(wrong), None, "{wrong}");
         }
     }

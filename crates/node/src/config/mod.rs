@@ -34,14 +34,14 @@ use std::{
 use section::Section;
 
 pub use check::Ignored;
+pub use exchange::{DataExchange, DataExchangeKind, Ffdx, Https, Peer};
 pub use log::Log;
 pub use namespace::{Multiparty, Namespace};
-pub use exchange::{DataExchange, DataExchangeKind, Ffdx, Https, Peer};
 pub use plugin::{Auth, Blockchain, Database, DatabaseKind, Plugins};
-pub use remote::Remote;
-pub use storage::{Ipfs, SharedStorage, SharedStorageKind};
 pub use problem::{Place, Problem, Problems};
 pub use reference::page as reference;
+pub use remote::Remote;
+pub use storage::{Ipfs, SharedStorage, SharedStorageKind};
 pub use tuning::Tuning;
 pub use webhooks::{Pem, Tls, Webhooks};
 pub use write::to_yaml;

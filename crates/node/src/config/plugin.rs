@@ -138,7 +138,8 @@ impl Read {
 
     /// Whether a storage needs connections between members' nodes that an exchange has not got.
     pub(super) fn cannot_replicate(&self, exchange: &str, storage: &str) -> bool {
-        let is_ffdx = |plugin: &DataExchange| plugin.name == exchange && matches!(plugin.kind, DataExchangeKind::Ffdx(_));
+        let is_ffdx =
+            |plugin: &DataExchange| plugin.name == exchange && matches!(plugin.kind, DataExchangeKind::Ffdx(_));
         let is_embedded =
             |plugin: &SharedStorage| plugin.name == storage && matches!(plugin.kind, SharedStorageKind::Embedded);
         self.plugins.data_exchange.iter().any(is_ffdx) && self.plugins.shared_storage.iter().any(is_embedded)

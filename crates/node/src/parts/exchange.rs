@@ -53,11 +53,7 @@ impl Exchange {
 
 /// Takes its port and begins to serve peers, or connects to the process that does. `organization` is the id of a certificate
 /// that is made now, unless the configuration gives another.
-pub(super) async fn start(
-    plugin: &DataExchange,
-    organization: &str,
-    clock: Arc<dyn Clock>,
-) -> Result<Exchange, Error> {
+pub(super) async fn start(plugin: &DataExchange, organization: &str, clock: Arc<dyn Clock>) -> Result<Exchange, Error> {
     match &plugin.kind {
         DataExchangeKind::Https(https) => {
             let options = options(&plugin.name, https, organization).await?;

@@ -61,8 +61,6 @@ async fn on_ipfs(
     Ok(Task::spawn(handle, |shutdown| service.run(shutdown)))
 }
 
-async fn blocking<T: Send + 'static>(
-    open: impl FnOnce() -> std::io::Result<T> + Send + 'static,
-) -> std::io::Result<T> {
+async fn blocking<T: Send + 'static>(open: impl FnOnce() -> std::io::Result<T> + Send + 'static) -> std::io::Result<T> {
     tokio::task::spawn_blocking(open).await.unwrap_or_else(|error| Err(std::io::Error::other(error)))
 }

@@ -216,7 +216,10 @@ impl<'a> Pair<'a> {
         let sent = self.send(1, "{}").await;
         if self.rig.promises().refusals {
             let error = sent.expect_err("it is refused");
-            assert!(matches!(&error, Error::Refused { reason, .. } if reason.contains("because it was asked to")), "{error}");
+            assert!(
+                matches!(&error, Error::Refused { reason, .. } if reason.contains("because it was asked to")),
+                "{error}"
+            );
         } else {
             assert_eq!(sent.expect("the data exchange has it"), Receipt::Transport);
         }

@@ -153,7 +153,9 @@ async fn settings_that_do_not_fit_the_process_are_told_by_health() {
     init.init = true;
     let mut keyed = options(sidecar.url());
     keyed.remote.headers.push(("X-API-Key".to_owned(), "secret".to_owned()));
-    for (options, hint) in [(init, "initEnabled"), (keyed, "apiKey"), (options("http://127.0.0.1:1".to_owned()), "not connected")] {
+    for (options, hint) in
+        [(init, "initEnabled"), (keyed, "apiKey"), (options("http://127.0.0.1:1".to_owned()), "not connected")]
+    {
         let member = Member::start(options);
         until(hint, || matches!(member.handle.health(), Health::Down(why) if why.contains(hint))).await;
         assert!(member.handle.certificate().is_none() || hint != "not connected");

@@ -45,8 +45,10 @@ impl Real {
     }
 
     fn run(&mut self) {
-        let built = PathBuf::from(std::env::var_os("PHOTINUS_SIDECAR").expect("PHOTINUS_SIDECAR")).join("build/index.js");
-        let child = Command::new("node").arg(built).env("DATA_DIRECTORY", self.dir.path()).stdout(Stdio::null()).spawn();
+        let built =
+            PathBuf::from(std::env::var_os("PHOTINUS_SIDECAR").expect("PHOTINUS_SIDECAR")).join("build/index.js");
+        let child =
+            Command::new("node").arg(built).env("DATA_DIRECTORY", self.dir.path()).stdout(Stdio::null()).spawn();
         self.child = Some(child.unwrap());
     }
 

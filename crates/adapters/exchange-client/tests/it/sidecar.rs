@@ -214,7 +214,11 @@ async fn peers(State(process): State<Arc<Process>>) -> Json<Value> {
     Json(process.disk.peers.lock().iter().map(of).collect())
 }
 
-async fn add_peer(State(process): State<Arc<Process>>, Path(id): Path<String>, Json(body): Json<Map<String, Value>>) -> Answer {
+async fn add_peer(
+    State(process): State<Arc<Process>>,
+    Path(id): Path<String>,
+    Json(body): Json<Map<String, Value>>,
+) -> Answer {
     let (base, destination) = split(&id);
     if base == process.id {
         let mut own = process.disk.destinations.lock();
@@ -309,8 +313,10 @@ async fn transfer(State(process): State<Arc<Process>>, Json(body): Json<Value>) 
 async fn upload(State(process): State<Arc<Process>>, Path(path): Path<String>, mut form: Multipart) -> Answer {
     let field = form.next_field().await.unwrap().ok_or_else(|| error(StatusCode::BAD_REQUEST, "Missing blob"))?;
     assert!(field.file_name().is_some() && field.name() == Some("file"));
-    let content = field.bytes().await.map_err(|_| error(StatusCode::INTERNAL_SERVER_ERROR, "Unexpected end of form"))?;
-    let answer = json!({"hash": Hash::of(&content).to_string(), "size": content.len(), "lastUpdate": 1_700_000_000_000_u64});
+    let content =
+        field.bytes().await.map_err(|_| error(StatusCode::INTERNAL_SERVER_ERROR, "Unexpected end of form"))?;
+    let answer =
+        json!({"hash": Hash::of(&content).to_string(), "size": content.len(), "lastUpdate": 1_700_000_000_000_u64});
     process.disk.blobs.lock().insert(path, content);
     Ok(Json(answer))
 }
@@ -422,7 +428,8 @@ impl Process {
         while let Some(outgoing) = work.recv().await {
             match outgoing {
                 Outgoing::Message { message, sender, recipient, request } => {
-                    let all = json!({"message": message, "sender": sender, "recipient": recipient, "requestId": request});
+                    let all =
+                        json!({"message": message, "sender": sender, "recipient": recipient, "requestId": request});
                     let arriving = json!({"type": "message-received", "message": message});
                     let there = self.pass(&sender, &recipient, arriving, None);
                     self.report("message", all, there).await;
@@ -486,7 +493,12 @@ impl Process {
                 self.tell(event.clone());
                 if self.manners.acknowledges {
                     let said = other.said(&id).await;
-                    let hash = self.disk.blobs.lock().get(event["path"].as_str().unwrap_or_default().trim_start_matches('/')).map(|c| Hash::of(c).to_string());
+                    let hash = self
+                        .disk
+                        .blobs
+                        .lock()
+                        .get(event["path"].as_str().unwrap_or_default().trim_start_matches('/'))
+                        .map(|c| Hash::of(c).to_string());
                     event["type"] = kind("acknowledged");
                     event["manifest"] = json!(said);
                     event["hash"] = json!(hash);

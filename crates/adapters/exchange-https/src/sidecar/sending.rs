@@ -73,7 +73,11 @@ pub(crate) async fn blob(
         // Opened when the connection asks for it, because an attempt may not come that far.
         let content = futures::stream::once(async move {
             let (found, content) = store.open(&payload_ref).await.map_err(std::io::Error::other)?;
-            if found == size { Ok(checked(content, hash, damage)) } else { Err(std::io::Error::other("the blob has another size")) }
+            if found == size {
+                Ok(checked(content, hash, damage))
+            } else {
+                Err(std::io::Error::other("the blob has another size"))
+            }
         });
         let progress = Progress::default();
         Attempt {

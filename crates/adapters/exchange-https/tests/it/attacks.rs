@@ -222,3 +222,38 @@ async fn strangers_who_say_nothing_or_speak_plainly_are_dropped() {
     }
     assert!(member.ask(&node, "echo", "x").await.is_ok(), "peers that are connected notice nothing");
 }
+
+#[tokio::test]
+async fn a_chain_of_certificates_that_is_too_long_opens_nothing() {
+    let (node, member, good) = under_attack(|_| ()).await;
+    let to = node.options.listen;
+    let issuer = stranger::authority("org_b");
+    let forged = stranger::signed("org_b", &issuer);
+    for (padding, what) in [(20, "twenty more"), (500, "more than a handshake may carry")] {
+        let mut chain = forged.chain.clone();
+        chain.extend(std::iter::repeat_with(|| forged.chain[1].clone()).take(padding));
+        let long = Papers { chain, key: forged.key.clone_key(), pem: String::new() };
+        assert!(!is_let_in(to, Some(&long), ALL_VERSIONS).await, "{what}");
+    }
+    assert!(is_let_in(to, Some(&good), ALL_VERSIONS).await);
+    assert!(member.ask(&node, "echo", "x").await.is_ok());
+}
+
+#[tokio::test]
+async fn headers_without_an_end_are_cut_off() {
+    let (node, member, good) = under_attack(|_| ()).await;
+    let mut tls = connect(node.options.listen, Some(&good), &[b"http/1.1"], ALL_VERSIONS).await.unwrap();
+    let line = format!("x-more: {}\r\n", "y".repeat(8_000));
+    let flood = async {
+        let mut written = 0;
+        tls.write_all(b"POST /api/v1/messages HTTP/1.1\r\nhost: x\r\n").await?;
+        while written < 64 << 20 {
+            tls.write_all(line.as_bytes()).await?;
+            written += line.len();
+        }
+        Ok::<_, std::io::Error>(written)
+    };
+    let flooded = tokio::time::timeout(Duration::from_secs(20), flood).await.expect("it ends");
+    assert!(flooded.is_err(), "the connection ends while the headers go on");
+    assert!(member.ask(&node, "echo", "x").await.is_ok(), "and nobody else notices");
+}

@@ -89,13 +89,16 @@ async fn add(State(node): State<Arc<Node>>, Query(parameters): Parameters, mut f
     if let Some(refusal) = node.refuses() {
         return refusal;
     }
-    for (name, value) in [("cid-version", "0"), ("raw-leaves", "false"), ("chunker", "size-262144"), ("hash", "sha2-256")] {
+    for (name, value) in
+        [("cid-version", "0"), ("raw-leaves", "false"), ("chunker", "size-262144"), ("hash", "sha2-256")]
+    {
         assert_eq!(parameters.get(name).map(String::as_str), Some(value), "the shape does not depend on its settings");
     }
     let field = form.next_field().await.unwrap().unwrap();
     assert_eq!(field.name(), Some("document"));
     let Ok(content) = field.bytes().await else {
-        return (StatusCode::INTERNAL_SERVER_ERROR, r#"{"Message":"unexpected EOF","Code":0,"Type":"error"}"#).into_response();
+        return (StatusCode::INTERNAL_SERVER_ERROR, r#"{"Message":"unexpected EOF","Code":0,"Type":"error"}"#)
+            .into_response();
     };
     let mut reference = cid::of(&content);
     if node.differently.load(Ordering::SeqCst) {
@@ -112,7 +115,8 @@ async fn add(State(node): State<Arc<Node>>, Query(parameters): Parameters, mut f
 async fn pin(State(node): State<Arc<Node>>, Query(parameters): Parameters) -> Response {
     let reference = &parameters["arg"];
     if !node.contents.lock().contains_key(reference) {
-        return (StatusCode::INTERNAL_SERVER_ERROR, r#"{"Message":"pin: not found","Code":0,"Type":"error"}"#).into_response();
+        return (StatusCode::INTERNAL_SERVER_ERROR, r#"{"Message":"pin: not found","Code":0,"Type":"error"}"#)
+            .into_response();
     }
     node.pins.lock().insert(reference.clone());
     format!("{{\"Pins\":[\"{reference}\"]}}\n").into_response()

@@ -11,9 +11,7 @@ use photinus_ports::{
     stream::{self, ByteStream},
 };
 
-use super::{
-    flights::Outcome,
-};
+use super::flights::Outcome;
 use crate::{
     disk::{self, Place},
     shared::Inner,

@@ -112,10 +112,7 @@ const DATABASE_IGNORED: &[Key] = &[
     Key("migrations", Section(&[&[Key("auto", Ignored), Key("directory", Ignored)]])),
 ];
 
-const DATA_EXCHANGE: &[Key] = &[
-    Key("https", Section(&[HTTPS])),
-    Key("ffdx", Section(&[REMOTE, FFDX])),
-];
+const DATA_EXCHANGE: &[Key] = &[Key("https", Section(&[HTTPS])), Key("ffdx", Section(&[REMOTE, FFDX]))];
 
 const FFDX: &[Key] = &[
     Key("initEnabled", Used),

@@ -169,7 +169,12 @@ pub(super) const GROUPS: &[Group] = &[
                 Is("false"),
                 "Count a delivery when the other node acknowledged it; FireFly's own never says so",
             ),
-            doc("maxMessage", Size, Is("1Mb"), "The largest private message that is sent; FireFly's own cuts larger ones"),
+            doc(
+                "maxMessage",
+                Size,
+                Is("1Mb"),
+                "The largest private message that is sent; FireFly's own cuts larger ones",
+            ),
             doc("maxBlob", Size, Is("16Gb"), "The largest file that is sent or taken"),
         ],
     },
@@ -188,7 +193,12 @@ pub(super) const GROUPS: &[Group] = &[
         at: &["plugins.sharedstorage[].ipfs"],
         docs: &[
             doc("directory", File, Needed, "A folder for the files of this node alone, which are not in IPFS"),
-            doc("downloadTimeout", Duration, Is("10s"), "How long a read waits for whoever holds the content to answer"),
+            doc(
+                "downloadTimeout",
+                Duration,
+                Is("10s"),
+                "How long a read waits for whoever holds the content to answer",
+            ),
         ],
     },
     Group {
