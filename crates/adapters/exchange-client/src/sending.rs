@@ -20,14 +20,16 @@ use crate::{
 
 /// What is known of the way to one peer.
 pub(crate) struct Way {
-    places: Arc<Semaphore>,
+    messages: Arc<Semaphore>,
+    blobs: Arc<Semaphore>,
     /// Why the last delivery to it failed.
     trouble: parking_lot::Mutex<Option<String>>,
 }
 
 impl Way {
-    pub(crate) fn new(places: usize) -> Self {
-        Self { places: Arc::new(Semaphore::new(places.max(1))), trouble: parking_lot::Mutex::default() }
+    pub(crate) fn new(messages: usize, blobs: usize) -> Self {
+        let places = |count: usize| Arc::new(Semaphore::new(count.max(1)));
+        Self { messages: places(messages), blobs: places(blobs), trouble: parking_lot::Mutex::default() }
     }
 
     pub(crate) fn trouble(&self) -> Option<String> {
@@ -50,7 +52,7 @@ pub(crate) async fn message(shared: &Shared, parcel: MessageParcel) -> Result<Re
     }
     let text = std::str::from_utf8(&payload)
         .map_err(|_| Error::Refused { peer: peer(), reason: "not sent: the message is not a text".to_owned() })?;
-    let delivery = Delivery::begin(shared, &route, &shared.ways).await?;
+    let delivery = Delivery::begin(shared, &route, |way| &way.messages).await?;
     let wait = shared.pending.expect(&id);
     let body = Message { message: text, recipient: &route.to.0, request_id: &id, sender: &route.from.0 };
     shared.api.message(&body).await.map_err(|error| delivery.given(error))?;
@@ -75,7 +77,7 @@ pub(crate) async fn blob(shared: &Shared, parcel: BlobParcel) -> Result<Receipt,
         let stored = Receipt::Stored(parcel.hash.to_string());
         return passed.map(|()| stored).map_err(|refusal| refused_here(&route.to.0, refusal));
     }
-    let delivery = Delivery::begin(shared, route, &shared.blob_ways).await?;
+    let delivery = Delivery::begin(shared, route, |way| &way.blobs).await?;
     let uploading = async {
         let (size, content) = store.open(&parcel.payload_ref).await.map_err(|error| match error {
             blobs::Error::NotFound(_) => {
@@ -140,14 +142,18 @@ struct Delivery<'a> {
 }
 
 impl<'a> Delivery<'a> {
-    async fn begin(shared: &'a Shared, route: &Route, ways: &crate::service::Ways) -> Result<Self, Error> {
+    async fn begin(
+        shared: &'a Shared,
+        route: &Route,
+        places: impl FnOnce(&Way) -> &Arc<Semaphore>,
+    ) -> Result<Self, Error> {
         let peer = route.to.0.clone();
         if !shared.directory.knows(&peer) {
             return Err(Error::UnknownPeer(peer));
         }
-        let way = ways.to(split(&peer).0);
+        let way = shared.ways.to(split(&peer).0);
         let stopped = || Error::Failed("the data exchange's client has stopped".to_owned());
-        let place = Arc::clone(&way.places).acquire_owned().await.map_err(|_| stopped())?;
+        let place = Arc::clone(places(&way)).acquire_owned().await.map_err(|_| stopped())?;
         if !shared.is_up() {
             return Err(Error::Unreachable { peer, reason: shared.trouble() });
         }

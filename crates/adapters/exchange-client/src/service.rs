@@ -45,17 +45,18 @@ const ACKS: usize = 1024;
 /// The way to each peer, by its base id.
 pub(crate) struct Ways {
     all: Mutex<HashMap<String, Arc<Way>>>,
-    places: usize,
+    messages: usize,
+    blobs: usize,
 }
 
 impl Ways {
-    fn new(places: usize) -> Self {
-        Self { all: Mutex::default(), places }
+    fn new(messages: usize, blobs: usize) -> Self {
+        Self { all: Mutex::default(), messages, blobs }
     }
 
     pub(crate) fn to(&self, base: &str) -> Arc<Way> {
         let mut all = self.all.lock();
-        let way = all.entry(base.to_owned()).or_insert_with(|| Arc::new(Way::new(self.places)));
+        let way = all.entry(base.to_owned()).or_insert_with(|| Arc::new(Way::new(self.messages, self.blobs)));
         Arc::clone(way)
     }
 }
@@ -83,7 +84,6 @@ pub(crate) struct Shared {
     pub(crate) arriving: Arriving,
     pub(crate) uploads: Uploads,
     pub(crate) ways: Ways,
-    pub(crate) blob_ways: Ways,
     blobs: OnceLock<Arc<dyn BlobStore>>,
     own: Mutex<Option<Own>>,
     line: Mutex<Line>,
@@ -122,8 +122,7 @@ impl Service {
             receivers: Receivers::default(),
             arriving: Arriving::new(options.blobs),
             uploads: Uploads::default(),
-            ways: Ways::new(options.messages_per_peer),
-            blob_ways: Ways::new(options.blobs),
+            ways: Ways::new(options.messages_per_peer, options.blobs),
             blobs: OnceLock::new(),
             own: Mutex::default(),
             line: Mutex::new(Line::Down("it is not connected to yet".to_owned())),
@@ -281,9 +280,7 @@ impl DataExchange for Handle {
         if !self.0.directory.knows(&node.0) {
             return Err("not a peer".to_owned());
         }
-        let base = split(&node.0).0;
-        let trouble = self.0.ways.to(base).trouble().or_else(|| self.0.blob_ways.to(base).trouble());
-        trouble.map_or(Ok(()), Err)
+        self.0.ways.to(split(&node.0).0).trouble().map_or(Ok(()), Err)
     }
 
     fn certificate(&self) -> Option<CertificateState> {
