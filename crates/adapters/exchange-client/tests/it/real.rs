@@ -80,14 +80,14 @@ impl Embedded {
         let dir = Arc::new(tempfile::tempdir().unwrap());
         let mut options = photinus_exchange_https::Options::new(dir.path().join("exchange"), id);
         options.limits.max_back_off = Duration::from_millis(200);
-        Self::on(dir, options).await
+        let blobs = Blobs::open(dir.path().join("blobs"), Arc::new(ids::Random)).unwrap();
+        Self::on(dir, options, blobs).await
     }
 
-    async fn on(dir: Arc<tempfile::TempDir>, mut options: photinus_exchange_https::Options) -> Self {
+    async fn on(dir: Arc<tempfile::TempDir>, mut options: photinus_exchange_https::Options, blobs: Blobs) -> Self {
         let service = photinus_exchange_https::Service::bind(options.clone(), Arc::new(clock::System)).await.unwrap();
         options.listen = service.address();
         let handle = service.handle();
-        let blobs = Blobs::open(dir.path().join("blobs"), Arc::new(ids::Random)).unwrap();
         handle.keep_blobs_in(Arc::new(blobs.clone()));
         let stop = CancellationToken::new();
         let running = tokio::spawn(service.run(stop.clone()));
@@ -162,7 +162,9 @@ impl Rig for Mixed {
     async fn mend(&mut self) {
         match &mut self.right {
             Kind::Beside(real, _) => real.run(),
-            Kind::Embedded(node) => *node = Embedded::on(Arc::clone(&node.dir), node.options.clone()).await,
+            Kind::Embedded(node) => {
+                *node = Embedded::on(Arc::clone(&node.dir), node.options.clone(), node.blobs.clone()).await;
+            }
         }
     }
 
