@@ -71,13 +71,11 @@ impl Remote {
 
     /// A request for a path below the address, such as `/api/v1/id`, with a limit on its whole time. What is in the path must be
     /// fit for a URL.
-    #[must_use]
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.unlimited(method, path).timeout(self.timeout)
     }
 
     /// The same for a body that takes its time, without a limit: see [`Remote::answered`] and [`Remote::flowing`].
-    #[must_use]
     pub fn unlimited(&self, method: Method, path: &str) -> RequestBuilder {
         let url = format!("{}{path}", self.base.as_str().trim_end_matches('/'));
         self.to(method, &url)
@@ -93,7 +91,6 @@ impl Remote {
     }
 
     /// The body of an answer, of which only the pauses are limited.
-    #[must_use]
     pub fn flowing(&self, response: Response) -> impl Stream<Item = io::Result<Bytes>> + Send + use<> {
         let idle = self.timeout;
         stream::unfold(Some(response), move |response| async move {
@@ -108,7 +105,6 @@ impl Remote {
     }
 
     /// A request to an address of its own, with the same headers and connections.
-    #[must_use]
     pub fn to(&self, method: Method, url: &str) -> RequestBuilder {
         let request = self.client.request(method, url);
         match &self.auth {
