@@ -6,6 +6,8 @@
 //!
 //! Deliberately absent: anything about HTTP routes, SQL or EVM types, and ports that nothing fills yet (tokens, contracts).
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
+
 pub mod blobs;
 pub mod blockchain;
 pub mod clock;

@@ -1,5 +1,4 @@
 //! The fakes keep the promises of the ports, as what they stand for does.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
 

@@ -22,7 +22,7 @@ pub struct DataExchange {
 #[derive(Clone, Debug)]
 pub enum DataExchangeKind {
     /// `https`: this node.
-    Https(Https),
+    Https(Box<Https>),
     /// `ffdx`: FireFly's data exchange, a process beside this node.
     Ffdx(Box<Ffdx>),
 }
@@ -77,7 +77,7 @@ pub struct Peer {
 pub(super) fn read(section: &Section<'_>) -> Option<DataExchange> {
     let name = section.required("name");
     let kind = match section.required("type").as_str() {
-        "https" => DataExchangeKind::Https(https(&section.section("https"))),
+        "https" => DataExchangeKind::Https(Box::new(https(&section.section("https")))),
         "ffdx" => DataExchangeKind::Ffdx(Box::new(ffdx(&section.section("ffdx")))),
         "" => return None,
         other => {

@@ -102,7 +102,6 @@ impl Embedded {
     }
 }
 
-#[expect(clippy::large_enum_variant, reason = "a test has two of them")]
 enum Kind {
     Beside(Real, Option<Member>),
     Embedded(Embedded),

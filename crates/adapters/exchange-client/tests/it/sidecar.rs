@@ -264,7 +264,7 @@ async fn init(State(process): State<Arc<Process>>, body: Bytes) -> Answer {
 }
 
 /// Checks what messages and transfers have in common; gives sender, recipient and request id.
-fn checked(process: &Process, body: &Value) -> Result<(String, String, String), Response> {
+async fn checked(process: &Process, body: &Value) -> Result<(String, String, String), Response> {
     let text = |key: &str| body[key].as_str().map(str::to_owned);
     let bad = |text: &str| error(StatusCode::BAD_REQUEST, text);
     let sender = text("sender").unwrap();
@@ -294,7 +294,7 @@ async fn message(State(process): State<Arc<Process>>, body: Bytes) -> Answer {
     }
     let body: Value = serde_json::from_slice(&body).unwrap();
     let message = body["message"].as_str().ok_or_else(|| error(StatusCode::BAD_REQUEST, "Missing message"))?.to_owned();
-    let (sender, recipient, request) = checked(&process, &body)?;
+    let (sender, recipient, request) = checked(&process, &body).await?;
     process.outbox.send(Outgoing::Message { message, sender, recipient, request: request.clone() }).unwrap();
     Ok(Json(json!({ "requestId": request })))
 }
@@ -305,7 +305,7 @@ async fn transfer(State(process): State<Arc<Process>>, Json(body): Json<Value>) 
     if !process.disk.blobs.lock().contains_key(&path[1..]) {
         return Err(error(StatusCode::NOT_FOUND, "Blob not found"));
     }
-    let (sender, recipient, request) = checked(&process, &body)?;
+    let (sender, recipient, request) = checked(&process, &body).await?;
     process.outbox.send(Outgoing::Blob { path, sender, recipient, request: request.clone() }).unwrap();
     Ok(Json(json!({ "requestId": request })))
 }
