@@ -33,7 +33,9 @@ async fn every_member_gets_a_configuration_that_a_node_takes() {
         let namespace = &config.namespaces[0];
         assert_eq!(namespace.multiparty.org.name, member.org_name);
         assert_eq!(namespace.multiparty.contracts[0].location, contract);
-        let exchange = &config.plugins.data_exchange[0];
+        let config::DataExchangeKind::Https(exchange) = &config.plugins.data_exchange[0].kind else {
+            panic!("members of a local network are reached by their nodes");
+        };
         for port in [
             config.api.http.port,
             config.api.spi.unwrap().port,
