@@ -589,8 +589,7 @@ mod tests {
             assert_eq!(table as usize, i + 1);
             assert_eq!(Table::of(&[table as u8]), Some(table));
         }
-        assert_eq!(Table::of(&[0]), None);
-        assert_eq!(Table::of(&[]), None);
+        assert!(Table::of(&[0]).is_none() && Table::of(&[]).is_none());
     }
 
     #[test]
