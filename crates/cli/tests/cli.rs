@@ -80,7 +80,7 @@ fn help_of_every_command() {
 }
 
 /// A node without a network, with a key that has no meaning here.
-const ALONE: &str = "histograms: {maxChartRows: 5}
+const ALONE: &str = "orchestrator: {startupAttempts: 5}
 plugins: {database: [{name: db, type: sqlite3, sqlite3: {url: node.db}}]}
 namespaces: {predefined: [{name: default}]}
 ";
