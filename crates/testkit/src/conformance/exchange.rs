@@ -379,6 +379,7 @@ impl<'a> Pair<'a> {
         until("that is known", || left.reachable(&self.route.to).is_err()).await;
         assert!(self.came().is_empty());
         self.rig.mend().await;
+        self.rig.exchange(Side::Right).receive(&self.route.to, self.inbox.clone());
         self.reached().await;
         self.send(1, "{\"lost\":1}").await.expect("it is there again");
         self.carry(&blob).await.expect("it is there again");

@@ -70,6 +70,8 @@ impl Form {
     pub(crate) fn new(source: Source, boundary: &str) -> Self {
         let delimiter = memmem::Finder::new(format!("\r\n--{boundary}").as_bytes()).into_owned();
         // The first boundary may stand at the very beginning, without a line end before it.
+        // A form that broke off may be asked once more, for what is left of it.
+        let source: Source = Box::pin(source.fuse());
         Self { source, held: BytesMut::from(&b"\r\n"[..]), delimiter, at: At::Preamble, parts: 0 }
     }
 
