@@ -8,8 +8,8 @@ use tokio::sync::broadcast::{self, error::RecvError};
 
 use crate::error::Error;
 
-/// Of one namespace.
-type Sender<T> = broadcast::Sender<Arc<[T]>>;
+/// Of one namespace. Nothing in place of items: some may have been committed, and nobody knows which.
+type Sender<T> = broadcast::Sender<Option<Arc<[T]>>>;
 
 /// The senders of all feeds, by namespace; none once the store is closed.
 #[derive(Debug)]
@@ -38,6 +38,15 @@ impl<T: Clone> Feeds<T> {
 
     /// Tells the feeds of a namespace of what was just committed, in its order.
     pub(crate) fn publish(&self, namespace: &str, items: Arc<[T]>) {
+        self.send(namespace, Some(items));
+    }
+
+    /// Tells the feeds of a namespace that they may have missed something.
+    pub(crate) fn gap(&self, namespace: &str) {
+        self.send(namespace, None);
+    }
+
+    fn send(&self, namespace: &str, items: Option<Arc<[T]>>) {
         let mut senders = self.senders.lock();
         let Some(senders) = senders.as_mut() else { return };
         let unheard = senders.get(namespace).is_some_and(|sender| sender.send(items).is_err());
@@ -65,21 +74,39 @@ pub struct Lagged(pub u64);
 /// What is committed in a namespace, in its order: events, or notes of records.
 #[derive(Debug)]
 pub struct Feed<T = Event> {
-    receiver: broadcast::Receiver<Arc<[T]>>,
+    receiver: broadcast::Receiver<Option<Arc<[T]>>>,
 }
 
 impl<T: Clone> Feed<T> {
     /// Waits for the next commit that concerns the namespace.
     ///
-    /// The inner error tells that this listener fell behind: it reads what it missed from the store and listens on.
+    /// The inner error tells that this listener fell behind, or that the outcome of a commit is not known: it reads what it
+    /// missed from the store and listens on.
     ///
     /// # Errors
     /// [`Error::Closed`] when the store is closed.
     pub async fn next(&mut self) -> Result<Result<Arc<[T]>, Lagged>, Error> {
         match self.receiver.recv().await {
-            Ok(items) => Ok(Ok(items)),
+            Ok(Some(items)) => Ok(Ok(items)),
+            Ok(None) => Ok(Err(Lagged(1))),
             Err(RecvError::Lagged(missed)) => Ok(Err(Lagged(missed))),
             Err(RecvError::Closed) => Err(Error::Closed),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_listener_learns_that_it_may_have_missed_something() {
+        let feeds = Feeds::<Event>::new(4);
+        let mut feed = feeds.subscribe("ns");
+        feeds.gap("other");
+        feeds.gap("ns");
+        feeds.publish("ns", Arc::default());
+        assert_eq!(feed.next().await.unwrap(), Err(Lagged(1)));
+        assert_eq!(feed.next().await.unwrap(), Ok(Arc::default()));
     }
 }

@@ -195,6 +195,10 @@ impl<B: Backend> Lane<B> {
         if !writes.is_empty() {
             if let Err(failure) = self.backend.write(&writes).await {
                 self.recent.forget();
+                if matches!(failure, Failure::Unknown(_)) {
+                    // It may be there all the same; then whoever follows must not go on behind it.
+                    sets.iter().for_each(|set| self.feeds.gap(set.namespace()));
+                }
                 return Err(failure);
             }
             // A group that writes nothing says nothing of the disk.

@@ -14,7 +14,7 @@ use photinus_sequencing::{
     facts::{DataKey, Source, content},
     rows::{self, Question},
 };
-use photinus_store::Change;
+use photinus_store::{Change, ChangeSet};
 use tokio::sync::mpsc;
 
 use super::{
@@ -153,9 +153,8 @@ impl Driver {
                     }
                 }
                 Job::Content(content, fetch) => {
-                    if let Some(key) = fetch {
-                        turn.group.push(fetches::forget(key.clone()));
-                    }
+                    let ended = fetch.as_ref().map(|done| done.changes(turn.group.now));
+                    turn.group.changes.extend(ended.into_iter().flatten());
                     turn.content(content).await?;
                 }
                 Job::Unpinned(content, group) => turn.unpinned(content, group.as_ref()).await?,
@@ -164,7 +163,8 @@ impl Driver {
                     let hash = blob.hash;
                     turn.received(blob).await?;
                     turn.group.push(Change::InsertBlob(blob.clone()));
-                    turn.group.changes.extend(fetch.clone().map(fetches::forget));
+                    let ended = fetch.as_ref().map(|done| done.changes(turn.group.now));
+                    turn.group.changes.extend(ended.into_iter().flatten());
                     turn.fact(&Fact::BlobHeld(hash)).await?;
                     turn.file_came(hash).await?;
                 }
@@ -227,8 +227,24 @@ impl Turn<'_> {
         if !next.is_empty() {
             changes.push(Change::UpsertNextPins(next));
         }
-        if !changes.is_empty() {
-            self.core.store.submit(changes).await?;
+        // What follows a commit is said once: facts that are taken again after it happened say nothing.
+        let mark = (!after.is_empty()).then(|| self.core.ports.ids.next());
+        if let Some(mark) = mark {
+            changes.push(Change::PutKv {
+                space: crate::space::NETWORK,
+                key: MARK.to_vec(),
+                value: mark.into_bytes().into(),
+            });
+        }
+        if !changes.is_empty()
+            && let Err(error) = self.core.store.submit(changes).await
+        {
+            match mark {
+                Some(mark) if matches!(error, photinus_store::Error::Unknown(_)) => {
+                    happened(self.core, mark, error).await?
+                }
+                _ => return Err(error.into()),
+            }
         }
         self.driver.machine.settle();
         follow(self.core, after);
@@ -428,6 +444,36 @@ impl Turn<'_> {
             fetches::begin_blob(self.core, &mut self.group, fetch, facts.tx)?;
         }
         Ok(())
+    }
+}
+
+/// Under which the last commit that something follows left its mark.
+const MARK: &[u8] = b"commit";
+
+/// Finds out whether the commit with this mark happened, for as long as the store does not answer.
+///
+/// # Errors
+/// The error of the commit when it did not happen, or when the namespace stops.
+async fn happened(core: &Core, mark: Uuid, error: photinus_store::Error) -> Result<(), Error> {
+    let mut backoff = core.tasks.backoff(core.options.retry);
+    loop {
+        let mut barrier = ChangeSet::new(core.name());
+        barrier.push(Change::DeleteKv { space: crate::space::NETWORK, key: b"barrier".to_vec() });
+        // The store works in order: once it has done this, which changes nothing, it is done with the commit.
+        let found = match core.store.submit(barrier).await {
+            Ok(_) => core.store.kv_get(core.name(), crate::space::NETWORK, MARK).await,
+            Err(error) => Err(error),
+        };
+        match found {
+            Ok(found) if found.as_deref() == Some(mark.as_bytes()) => return Ok(()),
+            Ok(_) => return Err(error.into()),
+            Err(error) => {
+                tracing::warn!(namespace = core.name(), %error, "whether facts were committed is asked again")
+            }
+        }
+        if !core.tasks.pause(backoff.advance()).await {
+            return Err(error.into());
+        }
     }
 }
 

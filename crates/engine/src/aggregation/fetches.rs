@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use photinus_model::{Hash, JsonText, Uuid, blob::Blob, cid, operation, wire};
+use photinus_model::{Hash, JsonText, Time, Uuid, blob::Blob, cid, operation, wire};
 use photinus_ports::{blobs, storage, stream};
 use photinus_sequencing::facts::{BatchKey, Source};
 use photinus_store::{Change, ChangeSet};
@@ -67,20 +67,40 @@ pub(super) fn remember(fetch: &Fetch) -> Result<Change, serde_json::Error> {
     note(fetch.key(), &fetch.payload_ref, fetch.operation)
 }
 
-/// Forgets a fetch that is done.
-pub(super) fn forget(key: Vec<u8>) -> Change {
-    Change::DeleteKv { space: space::FETCHES, key }
+/// A fetch that brought what it was for.
+#[derive(Clone, Debug)]
+pub(super) struct Done {
+    key: Vec<u8>,
+    operation: Uuid,
+    output: serde_json::Value,
+}
+
+impl Done {
+    /// Forgets the fetch and ends its operation, in the commit that takes the content: a crash leaves neither behind.
+    pub(super) fn changes(&self, now: Time) -> [Change; 2] {
+        let output = JsonText::write(&self.output).ok();
+        let ended = operations::Update::new(self.operation, operation::Status::Succeeded).output(output);
+        [Change::DeleteKv { space: space::FETCHES, key: self.key.clone() }, ended.into_change(now)]
+    }
 }
 
 impl Fetch {
     fn key(&self) -> Vec<u8> {
         key(BATCHES, self.batch.id, self.batch.hash, &self.payload_ref)
     }
+
+    fn done(&self) -> Done {
+        Done { key: self.key(), operation: self.operation, output: json!({ "batch": self.batch.id }) }
+    }
 }
 
 impl FetchBlob {
     fn key(&self) -> Vec<u8> {
         key(BLOBS, self.data, self.hash, &self.payload_ref)
+    }
+
+    fn done(&self, output: serde_json::Value) -> Done {
+        Done { key: self.key(), operation: self.operation, output }
     }
 }
 
@@ -205,6 +225,7 @@ where
             }
         }
         tokio::select! {
+            biased;
             going = core.tasks.pause(backoff.advance()) => if !going { return },
             () = core.aggregation.hurried() => backoff = core.tasks.backoff(core.options.download.retry),
         }
@@ -212,9 +233,9 @@ where
 }
 
 /// Forgets a fetch whose content came another way.
-async fn overtaken(core: &Core, key: Vec<u8>) -> Result<(), Failure> {
+async fn overtaken(core: &Core, fetch: &Fetch) -> Result<(), Failure> {
     let mut changes = ChangeSet::new(core.name());
-    changes.push(forget(key));
+    changes.extend(fetch.done().changes(core.ports.clock.now()));
     core.store.submit(changes).await.map(|_| ()).map_err(|error| Failure::Later(error.to_string()))
 }
 
@@ -248,7 +269,7 @@ async fn attempt(core: &Arc<Core>, fetch: &Fetch, reference: &str) -> Result<ser
     // A received batch is written, with its time, in the commit that takes its content. One that was sealed here has a record
     // without it, and a crash may have come between the seal and the taking: that one is fetched like any other.
     if known.is_some_and(|batch| batch.confirmed.is_some()) {
-        overtaken(core, fetch.key()).await?;
+        overtaken(core, fetch).await?;
         return Ok(fetched(fetch));
     }
     let content = match core.ports.storage.download(reference, MAX_BATCH as u64).await {
@@ -271,7 +292,7 @@ async fn attempt(core: &Arc<Core>, fetch: &Fetch, reference: &str) -> Result<ser
         }
         Err(why) => return refused(core, fetch, &why).await,
     };
-    let job = Job::Content(self::content(accepted), Some(fetch.key()));
+    let job = Job::Content(self::content(accepted), Some(fetch.done()));
     core.aggregation.take(job).await.map_err(|_| Failure::Stopping)?;
     Ok(fetched(fetch))
 }
@@ -306,7 +327,10 @@ async fn attempt_blob(core: &Arc<Core>, fetch: &FetchBlob) -> Result<serde_json:
     let held = core.store.read(core.name()).blobs_by_hash(fetch.hash).await;
     if let Some(held) = held.map_err(|error| Failure::Later(error.to_string()))?.into_iter().next() {
         // It came another way, of which the machine need not have heard: an upload here tells nobody.
-        core.aggregation.take(Job::Blob(held, Some(fetch.key()))).await.map_err(|_| Failure::Stopping)?;
+        core.aggregation
+            .take(Job::Blob(held, Some(fetch.done(json!({ "hash": fetch.hash })))))
+            .await
+            .map_err(|_| Failure::Stopping)?;
         return Ok(json!({ "hash": fetch.hash }));
     }
     let limit = core.options.limits.blob_size;
@@ -339,7 +363,7 @@ async fn attempt_blob(core: &Arc<Core>, fetch: &FetchBlob) -> Result<serde_json:
         size: i64::try_from(stored.size).unwrap_or(i64::MAX),
         data_id: Some(fetch.data),
     };
-    core.aggregation.take(Job::Blob(blob, Some(fetch.key()))).await.map_err(|_| Failure::Stopping)?;
+    core.aggregation.take(Job::Blob(blob, Some(fetch.done(output.clone())))).await.map_err(|_| Failure::Stopping)?;
     Ok(output)
 }
 

@@ -60,6 +60,15 @@ pub(super) struct After {
     pub(super) turns: Vec<Turn>,
 }
 
+impl After {
+    /// Whether nothing follows.
+    pub(super) fn is_empty(&self) -> bool {
+        let Self { fetches, blobs, lacking, found, identities, verifiers, turns } = self;
+        let records = identities.is_empty() && verifiers.is_empty() && turns.is_empty();
+        records && fetches.is_empty() && blobs.is_empty() && lacking.is_empty() && found.is_empty()
+    }
+}
+
 /// The pin that a lane expects next.
 pub(super) fn next_pin(namespace: &str, lane: &Lane, nonce: u64) -> NextPin {
     let Lane { group, topic, author } = lane;

@@ -7,6 +7,8 @@ use photinus_ports::blockchain::{Delivery, SinkClosed};
 use photinus_sequencing::facts::{Order, Source};
 use tokio::sync::{mpsc, oneshot};
 
+use super::fetches::Done;
+
 /// A batch whose content was accepted, and where it came from.
 #[derive(Clone, Debug)]
 pub(crate) struct Content {
@@ -22,12 +24,12 @@ pub(crate) struct Content {
 pub(super) enum Job {
     /// A step of the contract with this index and version.
     Ledger(u32, u8, Delivery),
-    /// The content of a batch, and the key of the note of its fetch if it was fetched.
-    Content(Content, Option<Vec<u8>>),
+    /// The content of a batch, and the fetch that brought it if one did.
+    Content(Content, Option<Done>),
     /// Messages without a pin, and their group if it was not known.
     Unpinned(Content, Option<Group>),
-    /// A blob is held, whole and verified, and is to be written down; with the key of the note of its fetch if it was fetched.
-    Blob(Blob, Option<Vec<u8>>),
+    /// A blob is held, whole and verified, and is to be written down; and the fetch that brought it if one did.
+    Blob(Blob, Option<Done>),
     /// What the operator orders.
     Order(Order),
 }

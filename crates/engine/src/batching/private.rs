@@ -4,7 +4,10 @@
 //! nonce is given once, in the commit that seals the batch; a nonce that was given and never pinned would close the topic of
 //! that author for good.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use photinus_model::{
@@ -191,7 +194,7 @@ pub(super) fn changes(
         confirm(core, batch, outbound.tx, now, changes);
         return Ok(());
     }
-    let mut nonces: HashMap<&str, u64> = HashMap::new();
+    let mut nonces: BTreeMap<&str, u64> = BTreeMap::new();
     for message in &batch.payload.messages {
         for (topic, text) in message.header.topics.iter().zip(&message.pins) {
             if let Some((_, Some(nonce))) = pin::parse_text(text) {

@@ -131,6 +131,7 @@ async fn run(core: Arc<Core>, processor: Arc<Processor>) -> Result<(), serde_jso
 /// decided, but not longer than a fast ledger takes, and not once the next one is full.
 async fn gather(core: &Core, processor: &Processor, bounds: &Bounds, pinned: confirm::Waiter) {
     tokio::select! {
+        biased;
         _ = pinned.verdict(GATHER) => {}
         () = processor.queue.full(&processor.stream.author, bounds) => {}
         () = core.tasks.stopping().cancelled() => {}

@@ -19,7 +19,7 @@ pub mod status;
 mod worker;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -162,7 +162,7 @@ fn peer(core: &Arc<Core>, node: Uuid) -> Arc<Peer> {
 /// # Errors
 /// When the store cannot be read.
 pub(crate) async fn recover(core: &Arc<Core>) -> Result<(), photinus_store::Error> {
-    let mut owed: HashMap<(Uuid, u8), u64> = HashMap::new();
+    let mut owed: BTreeMap<(Uuid, u8), u64> = BTreeMap::new();
     let (mut from, mut last) = (Vec::new(), 0);
     loop {
         let page = core.store.kv_range(core.name(), space::OUTBOX, &from, None, PAGE).await?;

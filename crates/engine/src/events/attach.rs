@@ -92,6 +92,7 @@ async fn durable(core: &Arc<Core>, name: &str, connection: &mpsc::Sender<Deliver
         let found = core.events.registry.get(name);
         let Some(active) = found.filter(|active| active.subscription.transport == WEBSOCKETS) else {
             tokio::select! {
+                biased;
                 () = over.cancelled() => return,
                 changed = changes.changed() => if changed.is_err() { return },
             }
@@ -119,6 +120,7 @@ async fn durable(core: &Arc<Core>, name: &str, connection: &mpsc::Sender<Deliver
             Err(error) => {
                 tracing::warn!(namespace = core.name(), subscription = name, %error, "delivery starts over");
                 tokio::select! {
+                    biased;
                     () = over.cancelled() => return,
                     () = tokio::time::sleep(backoff.advance()) => {}
                 }

@@ -226,6 +226,7 @@ impl Run<'_> {
                 return Ok(());
             }
             tokio::select! {
+                biased;
                 () = &mut deadline => return Ok(()),
                 () = self.over[0].cancelled() => return Ok(()),
                 () = self.over[1].cancelled() => return Ok(()),

@@ -70,6 +70,7 @@ pub(crate) async fn start(core: &Arc<Core>) -> Result<(), photinus_store::Error>
         let (source, stopping) = (Arc::clone(&source), stopping.clone());
         async move {
             tokio::select! {
+                biased;
                 () = stopping.cancelled() => Ok(()),
                 ended = source.follow() => ended,
             }

@@ -115,6 +115,7 @@ async fn spread(core: &Core, active: &Arc<Active>) {
     let mut backoff = core.tasks.backoff(core.options.retry);
     loop {
         let _turn = tokio::select! {
+            biased;
             () = active.over.cancelled() => return,
             () = core.tasks.stopping().cancelled() => return,
             turn = active.progress.turn.lock() => turn,
