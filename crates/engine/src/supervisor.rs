@@ -75,6 +75,7 @@ impl Tasks {
     /// Waits, or returns `false` at once when the namespace stops.
     pub(crate) async fn pause(&self, wait: Duration) -> bool {
         tokio::select! {
+            biased;
             () = self.inner.stopping.cancelled() => false,
             () = tokio::time::sleep(wait) => true,
         }
@@ -153,6 +154,13 @@ impl Tasks {
         self.inner.abort.cancel();
         self.inner.tracker.wait().await;
         false
+    }
+
+    /// Cuts every task off where it stands, and returns when none is left.
+    pub(crate) async fn abort(&self) {
+        self.inner.tracker.close();
+        self.inner.abort.cancel();
+        self.inner.tracker.wait().await;
     }
 
     fn track(&self, task: impl Future<Output = ()> + Send + 'static) {

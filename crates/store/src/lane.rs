@@ -197,7 +197,10 @@ impl<B: Backend> Lane<B> {
                 self.recent.forget();
                 if matches!(failure, Failure::Unknown(_)) {
                     // It may be there all the same; then whoever follows must not go on behind it.
-                    sets.iter().for_each(|set| self.feeds.gap(set.namespace()));
+                    for set in sets {
+                        self.feeds.gap(set.namespace());
+                        self.notes.gap(set.namespace());
+                    }
                 }
                 return Err(failure);
             }

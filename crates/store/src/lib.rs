@@ -28,6 +28,8 @@ mod read;
 mod rows;
 mod schema;
 pub mod server;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 mod sqlite;
 mod store;
 #[cfg(feature = "testing")]

@@ -28,6 +28,15 @@ pub enum Database {
         /// `sslrootcert`, `sslcert`, `sslkey`. In a list of `key=value` pairs those three files cannot stand.
         url: String,
     },
+    /// A SQLite file for simulated networks: nothing runs on a thread of its own, nothing is flushed to the disk, and each
+    /// commit asks the simulated disk first.
+    #[cfg(feature = "simulation")]
+    Simulated {
+        /// The file.
+        path: PathBuf,
+        /// What happens to its commits.
+        disk: std::sync::Arc<dyn crate::simulation::Disk>,
+    },
 }
 
 /// Bounds of a store.

@@ -34,6 +34,25 @@ struct Inner {
     notes: Arc<Feeds<Noted>>,
     /// The lane's thread, where it has one.
     thread: Mutex<Option<thread::JoinHandle<()>>>,
+    /// The lane's task, in a simulation.
+    #[cfg(feature = "simulation")]
+    task: Mutex<Option<tokio::task::JoinHandle<()>>>,
+}
+
+impl Inner {
+    fn new<B>(lane: &Lane<B>, requests: mpsc::Sender<Request>, readers: Readers) -> Self {
+        Self {
+            requests,
+            readers,
+            namespaces: Arc::clone(&lane.namespaces),
+            feeds: Arc::clone(&lane.feeds),
+            health: Arc::clone(&lane.health),
+            notes: Arc::clone(&lane.notes),
+            thread: Mutex::default(),
+            #[cfg(feature = "simulation")]
+            task: Mutex::default(),
+        }
+    }
 }
 
 impl fmt::Debug for Store {
@@ -79,23 +98,30 @@ impl Store {
         let inner = match options.database {
             Database::Postgres { url } => {
                 let (lane, readers) = postgres::open(&url, &limits).await?.lane(&limits);
-                let (namespaces, feeds) = (Arc::clone(&lane.namespaces), Arc::clone(&lane.feeds));
-                let (health, notes) = (Arc::clone(&lane.health), Arc::clone(&lane.notes));
+                let inner = Inner::new(&lane, requests, readers);
                 tokio::spawn(lane.run(queue));
-                Inner { requests, readers, namespaces, feeds, health, notes, thread: Mutex::new(None) }
+                inner
+            }
+            #[cfg(feature = "simulation")]
+            Database::Simulated { path, disk } => {
+                let opened = sqlite::open(Database::Simulated { path, disk: Arc::clone(&disk) }, &limits)?;
+                let (lane, readers) = opened.on(disk).lane(&limits);
+                let inner = Inner::new(&lane, requests, readers);
+                *inner.task.lock() = Some(tokio::spawn(lane.run(queue)));
+                inner
             }
             local => {
                 let opened = tokio::task::spawn_blocking(move || sqlite::open(local, &limits)).await;
                 let opened = opened.map_err(|error| options::Error::Unavailable(error.to_string()))??;
                 let (lane, readers) = opened.lane(&limits);
-                let (namespaces, feeds) = (Arc::clone(&lane.namespaces), Arc::clone(&lane.feeds));
-                let (health, notes) = (Arc::clone(&lane.health), Arc::clone(&lane.notes));
+                let inner = Inner::new(&lane, requests, readers);
                 // A thread of its own: statements of a connection that stays on one core cost a tenth of those that hop.
                 let thread = thread::Builder::new()
                     .name("store-lane".to_owned())
                     .spawn(move || futures::executor::block_on(lane.run(queue)))
                     .map_err(|error| options::Error::Unavailable(error.to_string()))?;
-                Inner { requests, readers, namespaces, feeds, health, notes, thread: Mutex::new(Some(thread)) }
+                *inner.thread.lock() = Some(thread);
+                inner
             }
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -221,6 +247,19 @@ impl Store {
         if let Some(thread) = thread {
             // A lane that panicked has been reported by its panic, and its submitters have had errors.
             let _joined = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+        self.inner.readers.close().await;
+    }
+
+    /// Ends the store as the end of its process would: a commit that is under way does not happen, and what waits for one
+    /// is lost. Nobody is told.
+    #[cfg(feature = "simulation")]
+    pub async fn abandon(&self) {
+        let task = self.inner.task.lock().take();
+        if let Some(task) = task {
+            task.abort();
+            // It ends with an error, which is what was asked for.
+            let _aborted = task.await;
         }
         self.inner.readers.close().await;
     }

@@ -247,12 +247,9 @@ pub(super) async fn at_hand(core: &Core, fetch: &Fetch) -> Option<Content> {
 }
 
 /// What is written of a fetch that was not needed: in the commit that would begin it.
-pub(super) fn end(group: &mut Group<'_>, fetch: &Fetch) -> Result<(), serde_json::Error> {
-    let output = JsonText::write(&fetched(fetch))?;
-    let update = operations::Update::new(fetch.operation, operation::Status::Succeeded).output(Some(output));
-    group.push(update.into_change(group.now));
-    group.push(forget(fetch.key()));
-    Ok(())
+pub(super) fn end(group: &mut Group<'_>, fetch: &Fetch) {
+    let now = group.now;
+    group.changes.extend(fetch.done().changes(now));
 }
 
 fn fetched(fetch: &Fetch) -> serde_json::Value {

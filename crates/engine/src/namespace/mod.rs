@@ -148,6 +148,12 @@ impl Namespace {
         }
     }
 
+    /// Ends everything where it stands, as the end of the process would: nothing is finished, nobody is told. The next start
+    /// goes on from what was committed. For tests of exactly that.
+    pub async fn abort(&self) {
+        self.core.tasks.abort().await;
+    }
+
     /// Cancelled when the namespace begins to stop; nothing is delivered from then on.
     #[must_use]
     pub fn stopping(&self) -> &CancellationToken {

@@ -49,17 +49,31 @@ fn unavailable(error: impl std::fmt::Display) -> Error {
     Error::Unavailable(error.to_string())
 }
 
+/// What kind of place a file is in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Kept, so commits are flushed.
+    Disk,
+    /// Removed with the store.
+    Temporary,
+    /// Part of a simulated network, which has one thread.
+    #[cfg_attr(not(feature = "simulation"), expect(dead_code, reason = "only simulations have it"))]
+    Simulated,
+}
+
 /// Opens a file, or one in a folder of its own. Blocks.
 pub(crate) fn open(database: Database, limits: &Limits) -> Result<Opened<Writer>, Error> {
-    let (path, folder) = match database {
-        Database::Sqlite { path } => (path, None),
+    let (path, folder, place) = match database {
+        Database::Sqlite { path } => (path, None, Place::Disk),
+        #[cfg(feature = "simulation")]
+        Database::Simulated { path, .. } => (path, None, Place::Simulated),
         Database::Temporary => {
             let folder = tempfile::Builder::new().prefix("photinus-store").tempdir().map_err(unavailable)?;
-            (folder.path().join("store.db"), Some(folder))
+            (folder.path().join("store.db"), Some(folder), Place::Temporary)
         }
         Database::Postgres { .. } => return Err(Error::Unsuitable("PostgreSQL is not a file".to_owned())),
     };
-    let durable = folder.is_none();
+    let durable = place == Place::Disk;
     let guard = Arc::new(Guard { _lock: lock(&path)?, _folder: folder });
     let mut connection = connect(&path, true, durable)?;
     migrate(&mut connection)?;
@@ -67,7 +81,7 @@ pub(crate) fn open(database: Database, limits: &Limits) -> Result<Opened<Writer>
     let namespaces = writer::namespaces(&connection).map_err(unavailable)?;
     let open = || connect(&path, false, durable);
     let readers = (0..limits.readers.max(1)).map(|_| open()).collect::<Result<Vec<_>, _>>()?;
-    let readers = AnyReaders::Sqlite(Readers::new(readers, Arc::clone(&guard)));
+    let readers = AnyReaders::Sqlite(Readers::new(readers, Arc::clone(&guard), place == Place::Simulated));
     Ok(Opened { backend: Writer::new(connection, guard), readers, highest, namespaces })
 }
 

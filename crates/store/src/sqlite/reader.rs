@@ -21,15 +21,18 @@ pub(crate) struct Readers {
     free: Arc<Semaphore>,
     connections: Arc<Mutex<Vec<Connection>>>,
     guard: Mutex<Option<Arc<Guard>>>,
+    /// Every query runs where it is called, also one that may take long.
+    inline: bool,
 }
 
 impl Readers {
-    pub(super) fn new(connections: Vec<Connection>, guard: Arc<Guard>) -> Self {
+    pub(super) fn new(connections: Vec<Connection>, guard: Arc<Guard>, inline: bool) -> Self {
         Self {
             count: u32::try_from(connections.len()).unwrap_or(u32::MAX),
             free: Arc::new(Semaphore::new(connections.len())),
             connections: Arc::new(Mutex::new(connections)),
             guard: Mutex::new(Some(guard)),
+            inline,
         }
     }
 
@@ -48,6 +51,7 @@ impl Readers {
         };
         let result = match cost {
             Cost::Small => work(),
+            Cost::Open if self.inline => work(),
             Cost::Open => tokio::task::spawn_blocking(work).await.map_err(|_| Error::Closed)?,
         };
         result.map_err(|error| match error.sqlite_error_code() {
