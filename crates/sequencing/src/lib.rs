@@ -26,6 +26,10 @@ mod definitions;
 mod intake;
 mod keys;
 mod lanes;
+#[cfg(feature = "mutations")]
+pub mod mutation;
+#[cfg(not(feature = "mutations"))]
+mod mutation;
 mod open;
 mod release;
 mod retraction;

@@ -9,6 +9,7 @@ use crate::decision::{Decided, Decision, Pins};
 use crate::facts::content::{Content, Message};
 use crate::facts::definition::Definition;
 use crate::facts::{BatchKey, Event, Place};
+use crate::mutation::{self, Mutation};
 use crate::reason::Reason;
 use crate::rows::row::{MessageState, Pinned, Row, Stored};
 use crate::rows::{Rows, Stop, key};
@@ -60,10 +61,13 @@ pub(crate) fn bind_next(machine: &mut Machine<'_>, batch: &BatchKey) -> Result<(
 /// Whether the values that a message owns in an event are those of its topics.
 pub(crate) fn anchors(event: &Event, base: u32, message: &Message) -> bool {
     let values = slice(event, base, message.width());
-    !message.kind.is_private()
+    (!message.kind.is_private() || mutation::is(Mutation::PrivateInTheOpen))
         && !message.topics.is_empty()
         && values.len() == message.topics.len()
-        && values.iter().zip(&message.topics).all(|(value, topic)| *value == Hash::of(topic.as_bytes()))
+        && values
+            .iter()
+            .zip(&message.topics)
+            .all(|(value, topic)| *value == Hash::of(topic.as_bytes()) || mutation::is(Mutation::BelievesAnyValue))
 }
 
 /// The values of an event from `base` on, as far as there are any.
@@ -103,9 +107,13 @@ pub(crate) fn bind(machine: &mut Machine<'_>, event: &Event, stored: &Stored, fr
 fn anchor(machine: &mut Machine<'_>, event: &Event, base: u32, message: &Message) -> Result<bool, Stop> {
     let place = event.place(base);
     let state = match machine.rows.message(&message.key)? {
-        Some(MessageState::Decided { .. }) => return Ok(false),
-        None => MessageState::Pending { anchor: place, copies: false, waiting: None },
-        Some(MessageState::Pending { anchor, waiting, .. }) if place < anchor => {
+        Some(MessageState::Decided { .. }) if !mutation::is(Mutation::DecidesAgain) => return Ok(false),
+        None | Some(MessageState::Decided { .. }) => {
+            MessageState::Pending { anchor: place, copies: false, waiting: None }
+        }
+        Some(MessageState::Pending { anchor, waiting, .. })
+            if place < anchor && !mutation::is(Mutation::FirstMetCounts) =>
+        {
             machine.rows.put(key::copy(&message.key, anchor), Row::Mark);
             waits::change(machine, anchor, waiting.as_ref(), None);
             MessageState::Pending { anchor: place, copies: true, waiting: None }
@@ -128,7 +136,7 @@ fn anchor(machine: &mut Machine<'_>, event: &Event, base: u32, message: &Message
 /// Releases the values of an event that order nothing.
 fn release_void(machine: &mut Machine<'_>, event: &Event, void: &[bool], fresh: bool) -> Result<(), Stop> {
     let indexes: Vec<u32> = void.iter().zip(0_u32..).filter(|(void, _)| **void).map(|(_, index)| index).collect();
-    if indexes.is_empty() {
+    if indexes.is_empty() || mutation::is(Mutation::KeepsVoidValues) {
         return Ok(());
     }
     if !fresh {
@@ -175,7 +183,9 @@ pub(crate) fn head(rows: &mut Rows, context: &Hash) -> Result<Option<Place>, Sto
 /// Looks at a context from which values were removed: at its new head, and at whoever waits for values below it.
 pub(crate) fn release(machine: &mut Machine<'_>, context: &Hash) -> Result<(), Stop> {
     let head = head(machine.rows, context)?;
-    if let Some(head) = head {
+    if let Some(head) = head
+        && !mutation::is(Mutation::ForgetsTheNext)
+    {
         machine.look(head);
     }
     waits::wake(machine, key::list(&Reason::Below(*context, Place::default())), head)
@@ -196,7 +206,8 @@ pub(crate) fn look(machine: &mut Machine<'_>, pinned: &Pinned, at: Place) -> Res
     if anchor != event.place(base) {
         return Ok(());
     }
-    for value in slice(event, base, message.width()) {
+    let contexts = if mutation::is(Mutation::OvertakesOnOtherTopics) { 1 } else { message.width() };
+    for value in slice(event, base, contexts) {
         match head(machine.rows, value)? {
             Some(head) if head.pos == at.pos && (base..base.saturating_add(message.width())).contains(&head.index) => {}
             _ => return Ok(()),

@@ -6,6 +6,7 @@ use photinus_model::Hash;
 use crate::decision::Code;
 use crate::facts::Place;
 use crate::facts::content::Datatype;
+use crate::mutation::{self, Mutation};
 use crate::open;
 use crate::reason::Reason;
 use crate::rows::{Question, Stop, key};
@@ -41,6 +42,9 @@ pub(crate) fn judge(machine: &mut Machine<'_>, subject: &Subject<'_>) -> Result<
 
 /// Whether the datatype may still be defined below the message: then the reason to wait.
 fn open_context(machine: &mut Machine<'_>, datatype: &Datatype, subject: &Subject<'_>) -> Result<Option<Reason>, Stop> {
+    if mutation::is(Mutation::HastyAboutDatatypes) {
+        return Ok(None);
+    }
     for context in contexts(machine.rules, &datatype.name) {
         if open::head(machine.rows, &context)?.is_some_and(|head| head < subject.place) {
             return Ok(Some(Reason::Below(context, subject.place)));

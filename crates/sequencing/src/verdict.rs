@@ -6,6 +6,7 @@ use crate::decision::{Code, Effect, Event, EventKind, Topic, Verdict};
 use crate::facts::content::{Content, Kind, Message};
 use crate::facts::{Place, TokenRecord};
 use crate::keys::{self, Status};
+use crate::mutation::{self, Mutation};
 use crate::reason::Reason;
 use crate::rows::{Stop, key};
 use crate::step::Machine;
@@ -83,7 +84,8 @@ impl Ruling {
 /// Judges a message.
 pub(crate) fn judge(machine: &mut Machine<'_>, subject: &Subject<'_>) -> Result<Judgement, Stop> {
     let Subject { content, message, .. } = subject;
-    if content.key.is_empty() || content.key != *subject.authority {
+    let signed = content.key == *subject.authority || mutation::is(Mutation::IgnoresWhoSigned);
+    if content.key.is_empty() || !signed {
         return Ok(Judgement::reject(Code::Signer));
     }
     if let Some(judgement) = judge_author(machine, subject)? {
@@ -129,5 +131,6 @@ fn judge_author(machine: &mut Machine<'_>, subject: &Subject<'_>) -> Result<Opti
         }
         Status::Unregistered { later: Some(owner) } => owner,
     };
-    Ok((owner != content.author).then(|| Judgement::reject(Code::Author)))
+    let speaks = owner == content.author || mutation::is(Mutation::IgnoresWhoseKey);
+    Ok((!speaks).then(|| Judgement::reject(Code::Author)))
 }

@@ -1,6 +1,7 @@
 //! What waits, and waking it: a wait is a row under its reason, so a fact finds what it sets free and nothing else.
 
 use crate::facts::Place;
+use crate::mutation::{self, Mutation};
 use crate::reason::Reason;
 use crate::rows::row::Row;
 use crate::rows::{Key, Stop, key};
@@ -23,6 +24,9 @@ pub(crate) fn wake_next(machine: &mut Machine<'_>, list: &Key, at: Place, to: Op
 }
 
 fn wake_from(machine: &mut Machine<'_>, list: Key, from: Place, to: Option<Place>) -> Result<(), Stop> {
+    if mutation::is(Mutation::WakesNobody) {
+        return Ok(());
+    }
     let (_, end) = key::of_list(&list);
     let first = machine.rows.first_place(&(key::in_list(&list, from), end))?;
     if let Some(at) = first

@@ -6,6 +6,7 @@ use super::{event, is_taken, named};
 use crate::decision::{Code, Effect, EventKind, Topic};
 use crate::facts::DataKey;
 use crate::facts::content::Datatype;
+use crate::mutation::{self, Mutation};
 use crate::rows::row::Row;
 use crate::rows::{Stop, key};
 use crate::step::Machine;
@@ -23,7 +24,7 @@ pub(super) fn judge(
         return Ok(Judgement::reject(Code::Topic));
     }
     let key = key::datatype(&datatype.name, &datatype.version);
-    if is_taken(machine, &key)? {
+    if is_taken(machine, &key)? && !mutation::is(Mutation::DefinesAgain) {
         return Ok(Judgement::reject(Code::Exists));
     }
     machine.rows.put(key, Row::Named(named(subject, payload)));

@@ -8,6 +8,7 @@ use super::deliver;
 use crate::facts::content::Message;
 use crate::facts::{Event, MessageKey, Place};
 use crate::keys::{self, Status};
+use crate::mutation::{self, Mutation};
 use crate::rows::row::{LaneState, Pinned, Row, SlotState, Stored};
 use crate::rows::{Rows, Stop, key};
 use crate::step::Machine;
@@ -109,7 +110,10 @@ pub(crate) fn standing(rows: &mut Rows, lane: &LaneState, nonce: u64) -> Result<
             Claim::RuledOut(message) => ruled_out.extend(message),
             Claim::Open => open.push((place, event)),
             Claim::Usable(stored, base) => {
-                if open.iter().all(|(_, lower)| lower.signer != event.signer) {
+                if open
+                    .iter()
+                    .all(|(_, lower)| lower.signer != event.signer && !mutation::is(Mutation::WaitsForStrangers))
+                {
                     won = Some(Winner { event, stored, base });
                 }
                 break;
@@ -141,7 +145,7 @@ fn judge(rows: &mut Rows, lane: &LaneState, event: &Event, place: Place) -> Resu
     let fits = content.author == lane.lane.author
         && message.group == Some(lane.lane.group)
         && topic == Some(&lane.lane.topic)
-        && content.key == event.signer;
+        && (content.key == event.signer || mutation::is(Mutation::CopiesTakeSlots));
     if !fits {
         return Ok(Claim::RuledOut(key));
     }

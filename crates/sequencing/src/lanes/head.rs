@@ -10,6 +10,7 @@ use crate::decision::{Code, Decided, Decision, Effect, Pins, Verdict};
 use crate::facts::content::{Content, Message};
 use crate::facts::{Event, MessageKey, Place, Pos};
 use crate::keys::{self, Status};
+use crate::mutation::{self, Mutation};
 use crate::reason::Reason;
 use crate::rows::row::{LaneState, MessageState, Pinned, Row, SlotState};
 use crate::rows::{Stop, key};
@@ -261,7 +262,7 @@ fn judge(
         from = key::successor(&found);
         let Some(pos) = key::trailing_pos(&found) else { continue };
         let event = machine.rows.event(pos)?.ok_or_else(|| Stop::inconsistent("a masked event"))?.event;
-        if event.values.len() > winner.base as usize {
+        if event.values.len() > winner.base as usize && !mutation::is(Mutation::ForgetsEarlierPins) {
             authority = event.signer.clone();
             break;
         }
