@@ -47,6 +47,19 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("photinus-cli", &["photinus-node", "photinus-devchain", "photinus-ethereum", "photinus-exchange-https"]),
     (
+        "photinus-simulation",
+        &[
+            "photinus-model",
+            "photinus-query",
+            "photinus-ports",
+            "photinus-sequencing",
+            "photinus-store",
+            "photinus-engine",
+            "photinus-testkit",
+        ],
+    ),
+    ("photinus-xtask", &["photinus-simulation"]),
+    (
         "photinus-testkit",
         &[
             "photinus-model",

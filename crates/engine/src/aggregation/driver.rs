@@ -338,7 +338,7 @@ impl Turn<'_> {
         }
         self.group.after.fetches = later;
         for (fetch, content) in here {
-            fetches::end(&mut self.group, &fetch)?;
+            fetches::end(&mut self.group, &fetch);
             self.content(&content).await?;
         }
         Ok(())
