@@ -42,6 +42,7 @@ pub enum Mutation {
     BelievesAnyPeer,
 }
 
+#[cfg(feature = "mutations")]
 impl Mutation {
     /// All of them.
     pub const ALL: [Self; 16] = [

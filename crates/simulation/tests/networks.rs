@@ -1,6 +1,7 @@
 //! A few hundred networks, each decided by one number; `cargo xtask simulate` runs as many as one likes.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::print_stderr, reason = "what fails is told at once")]
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -39,8 +40,15 @@ fn describe(report: &Report) -> String {
 
 #[test]
 fn networks_keep_what_they_promise() {
-    let reports = on_all_cores(SEEDS, |number| run(number + 1, &Settings::default()));
+    let reports = on_all_cores(SEEDS, |number| {
+        let report = run(number + 1, &Settings::default());
+        if !report.violations.is_empty() {
+            eprintln!("{}", describe(&report));
+        }
+        report
+    });
     let failed: Vec<_> = reports.iter().filter(|report| !report.violations.is_empty()).map(describe).collect();
+    eprintln!("{} failed of {}", failed.len(), reports.len());
     assert!(failed.is_empty(), "{} of {SEEDS} networks failed\n{}", failed.len(), failed.join("\n"));
     // The seeds are worth something only if things happen in them.
     let sum = |of: fn(&Report) -> usize| reports.iter().map(of).sum::<usize>();
@@ -67,7 +75,9 @@ fn every_broken_rule_is_noticed() {
     let missed = on_all_cores(Mutation::ALL.len() as u64, |index| {
         let mutation = Mutation::ALL[usize::try_from(index).unwrap()];
         let noticed = |seed: &u64| !break_rules(mutation, *seed, &Settings::default()).violations.is_empty();
-        (1..=MOST).find(noticed).is_none().then_some(mutation)
+        let seed = (1..=MOST).find(noticed);
+        eprintln!("{mutation:?} is noticed by {seed:?}");
+        seed.is_none().then_some(mutation)
     });
     let missed: Vec<_> = missed.into_iter().flatten().collect();
     assert_eq!(missed, [], "rules that can be broken without a network out of {MOST} noticing");
