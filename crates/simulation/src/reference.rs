@@ -40,6 +40,8 @@ pub(crate) struct Aggregator<'a> {
     /// The pins that are expected next, by group and topic: of each author, the nonce.
     next: BTreeMap<(Hash, String), BTreeMap<String, u64>>,
     keys: BTreeMap<String, String>,
+    /// Ids of identities, by DID.
+    identities: BTreeMap<String, Option<Uuid>>,
     datatypes: BTreeSet<(String, String)>,
     /// Messages of each context in the order in which they were confirmed.
     pub(crate) confirmed: BTreeMap<Context, Vec<Uuid>>,
@@ -126,9 +128,14 @@ impl<'a> Aggregator<'a> {
         }
         let data = message.data.first().and_then(|wanted| batch.payload.data.iter().find(|data| data.id == wanted.id));
         match received::parse(&message.header.tag, data.and_then(|data| data.value.as_ref())) {
-            Payload::Claim(identity) if identity.base.kind() != Some(IdentityType::Node) => {
-                self.keys.insert(message.header.key.clone(), identity.base.did);
-                true
+            Payload::Claim(identity) => {
+                // Whoever claims a DID once more, after a claim of which nothing was heard, does so with a new id.
+                let known = *self.identities.entry(identity.base.did.clone()).or_insert(identity.base.id);
+                let accepted = known == identity.base.id;
+                if accepted && identity.base.kind() != Some(IdentityType::Node) {
+                    self.keys.insert(message.header.key.clone(), identity.base.did);
+                }
+                accepted
             }
             Payload::Datatype(datatype) => self.datatypes.insert((datatype.name, datatype.version)),
             _ => true,
