@@ -11,7 +11,7 @@ use std::{
 use photinus_simulation::{Mutation, Report, Settings, break_rules, run};
 
 /// Seeds that every test run looks at.
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 100;
 
 /// Runs work for each number on a few threads. Two runs share nothing.
 fn on_all_cores<T: Send>(numbers: u64, work: impl Fn(u64) -> T + Sync) -> Vec<T> {
@@ -52,10 +52,10 @@ fn networks_keep_what_they_promise() {
     assert!(failed.is_empty(), "{} of {SEEDS} networks failed\n{}", failed.len(), failed.join("\n"));
     // The seeds are worth something only if things happen in them.
     let sum = |of: fn(&Report) -> usize| reports.iter().map(of).sum::<usize>();
-    assert!(sum(|report| report.accepted) > 2_000);
-    assert!(sum(|report| report.crashes) > 100);
-    assert!(sum(|report| usize::from(report.hostile)) > 50);
-    assert!(sum(|report| report.forks) > 3);
+    assert!(sum(|report| report.accepted) > 1_000);
+    assert!(sum(|report| report.crashes) > 50);
+    assert!(sum(|report| usize::from(report.hostile)) > 20);
+    assert!(sum(|report| report.forks) > 0);
 }
 
 #[test]
