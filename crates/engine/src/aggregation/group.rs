@@ -63,8 +63,8 @@ pub(super) struct After {
 impl After {
     /// Whether nothing follows.
     pub(super) fn is_empty(&self) -> bool {
-        let Self { fetches, blobs, lacking, found, identities, verifiers, turns, logs: _ } = self;
-        let records = identities.is_empty() && verifiers.is_empty() && turns.is_empty();
+        let Self { fetches, blobs, lacking, found, identities, verifiers, turns, files, logs: _ } = self;
+        let records = files.is_empty() && identities.is_empty() && verifiers.is_empty() && turns.is_empty();
         records && fetches.is_empty() && blobs.is_empty() && lacking.is_empty() && found.is_empty()
     }
 }
