@@ -60,8 +60,7 @@ impl Mutation {
         Self::KeepsVoidValues,
     ];
 
-    /// Those that show only in what simulated networks seldom do: a hundred of them noticed none. Tests of the rules' own
-    /// crate cover what they break.
+    /// Those that show only in what simulated networks seldom do: a hundred of them noticed none.
     pub const RARE: [Self; 4] =
         [Self::CopiesTakeSlots, Self::HastyAboutDatatypes, Self::DefinesAgain, Self::BelievesAnyPeer];
 }
