@@ -19,7 +19,7 @@ use crate::space;
 /// How many rows answer one question for the first row of a range: those behind it are usually wanted next.
 const READ_AHEAD: usize = 64;
 /// Rows kept in memory between commits.
-const CACHE: usize = 60_000;
+const CACHE: usize = 30_000;
 
 /// Why the machine could not take a fact.
 #[derive(Debug, thiserror::Error)]
