@@ -77,11 +77,13 @@ impl Driver {
             };
             let mut weight = first.job.weight();
             let mut entries = vec![first];
+            // Counted once, so that a stream of small batches is not held for as long as it lasts.
+            let until = tokio::time::Instant::now() + HOLD;
             while weight < GROUP {
                 let entry = match inbox.try_recv() {
                     Ok(entry) => entry,
                     Err(_) if entries.iter().all(|entry| entry.job.is_own()) => {
-                        match tokio::time::timeout(HOLD, inbox.recv()).await {
+                        match tokio::time::timeout_at(until, inbox.recv()).await {
                             Ok(Some(entry)) => entry,
                             Ok(None) | Err(_) => break,
                         }

@@ -41,7 +41,10 @@ impl Readers {
             let built = pool.max_size(connections.max(1)).build();
             built.map_err(|error| options::Error::Unsuitable(error.to_string()))
         };
-        Ok(Self { keyed: pool(connections.div_ceil(2), true)?, open: pool(connections / 2, false)? })
+        let keyed = pool(connections.div_ceil(2), true)?;
+        // One connection is all that may be open: it serves both.
+        let open = if connections < 2 { keyed.clone() } else { pool(connections / 2, false)? };
+        Ok(Self { keyed, open })
     }
 
     /// Runs a query. The texts of small ones are few and kept prepared; those of others depend on what users ask for.

@@ -57,7 +57,6 @@ enum Place {
     /// Removed with the store.
     Temporary,
     /// Part of a simulated network, which has one thread.
-    #[cfg_attr(not(feature = "simulation"), expect(dead_code, reason = "only simulations have it"))]
     Simulated,
 }
 
