@@ -134,6 +134,9 @@ pub(crate) fn forget(machine: &mut Machine<'_>, from: Pos) -> Result<(), Stop> {
     let (mut low, high) = key::actions_from(from);
     while let Some(found) = machine.rows.first(&low, &high)? {
         low = key::successor(&found);
+        if let Some(pos) = key::trailing_pos(&found) {
+            machine.say(Decision::Withdrawn { pos, event: None, wanted: false });
+        }
         machine.rows.remove(found);
     }
     match machine.rows.meta()?.hold {

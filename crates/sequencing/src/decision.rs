@@ -3,12 +3,14 @@
 //! A decision is plain data. Whoever drives the machine writes all decisions of one step, and the changed rows, in
 //! one transaction. Not here: ids, sequence numbers and times of events; the driver has those.
 
+use std::sync::Arc;
+
 use photinus_model::Uuid;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::content::{Datatype, Group};
 use crate::facts::definition::Base;
-use crate::facts::{BatchKey, DataKey, MessageKey, Place, Pos};
+use crate::facts::{self, BatchKey, DataKey, MessageKey, Place, Pos};
 use crate::reason::Reason;
 use crate::text::{Did, Signer};
 
@@ -80,6 +82,15 @@ pub enum Decision {
         indexes: Vec<u32>,
         /// Position of the vote that was missing. Nothing if the operator of this node ordered it.
         vote: Option<Pos>,
+    },
+    /// The ledger withdrew what stood at a position, and nothing was decided that rests on it. What was written of it goes.
+    Withdrawn {
+        /// The position.
+        pos: Pos,
+        /// The event. Nothing if an action stood there.
+        event: Option<Arc<facts::Event>>,
+        /// Whether an event that still stands waits for the same content.
+        wanted: bool,
     },
     /// The contract in force changed, or may change.
     Contract(Contract),

@@ -69,11 +69,24 @@ pub enum Change {
         /// What is emitted for it; its `sequence` is given by the store.
         event: Option<Event>,
     },
+    /// Removes the record of a place on the ledger that no listener of its own heard of: the ledger withdrew it. What was
+    /// emitted for it stays.
+    DeleteBlockchainEvent {
+        /// The place.
+        protocol_id: String,
+    },
     /// Pins; those whose hash, batch, batch hash and index are there already are left out. Their `sequence` is given by
     /// the store.
     InsertPins(Vec<Pin>),
     /// Marks pins as decided. No effect on absent ones.
     MarkPinsDispatched(Dispatched),
+    /// Removes pins of a batch.
+    DeletePins {
+        /// The batch.
+        batch: Uuid,
+        /// Their sequences. Those of other batches are left alone.
+        sequences: Vec<i64>,
+    },
     /// An identity, inserted or replaced by its DID.
     UpsertIdentity(Identity),
     /// A verifier, inserted or replaced by type and value.

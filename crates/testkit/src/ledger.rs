@@ -29,13 +29,22 @@ pub const NEXT_CONTRACT: &str = "0xe7f1725e7734ce288f8367e1bb143e90bb3f0512";
 /// The chain that all members share.
 pub struct Ledger {
     state: Mutex<State>,
-    /// Number of the last block that members see.
-    height: watch::Sender<u64>,
+    /// What members see.
+    shown: watch::Sender<Shown>,
+}
+
+/// How far the chain is shown, and how often it was forked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Shown {
+    height: u64,
+    forks: usize,
 }
 
 #[derive(Default)]
 struct State {
     blocks: Vec<Block>,
+    /// The first block of each fork that took the place of what was shown.
+    forks: Vec<u64>,
     /// Blocks from here on are mined and not shown yet.
     held_from: Option<u64>,
     failing: Option<String>,
@@ -53,7 +62,7 @@ impl Ledger {
     /// An empty ledger.
     #[must_use]
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { state: Mutex::default(), height: watch::Sender::new(0) })
+        Arc::new(Self { state: Mutex::default(), shown: watch::Sender::default() })
     }
 
     /// A member's access to it, with the private keys that the member holds.
@@ -76,6 +85,17 @@ impl Ledger {
     pub fn inject_at(&self, contract: &str, pin: PinEvent) {
         let mut state = self.state.lock();
         state.blocks.push(Block { contract: contract.to_owned(), pin });
+        self.show(&state);
+    }
+
+    /// Puts these logs of the first contract in the place of all blocks from `from` on, as a chain does that is reorganised.
+    /// Receipts that were given stay given.
+    pub fn fork(&self, from: u64, pins: Vec<PinEvent>) {
+        let mut state = self.state.lock();
+        let kept = usize::try_from(from).unwrap_or(usize::MAX).saturating_sub(1);
+        state.blocks.truncate(kept);
+        state.blocks.extend(pins.into_iter().map(|pin| Block { contract: CONTRACT.to_owned(), pin }));
+        state.forks.push(from);
         self.show(&state);
     }
 
@@ -113,7 +133,8 @@ impl Ledger {
 
     fn show(&self, state: &State) {
         let height = state.held_from.unwrap_or(state.blocks.len() as u64);
-        self.height.send_if_modified(|shown| std::mem::replace(shown, height) != height);
+        let now = Shown { height, forks: state.forks.len() };
+        self.shown.send_if_modified(|shown| std::mem::replace(shown, now) != now);
     }
 
     /// Mines an operation once. Answers its block.
@@ -132,15 +153,17 @@ impl Ledger {
         Ok(number)
     }
 
-    /// Logs of a contract in blocks after `block`, and the height up to which that is.
-    fn logs_after(&self, block: u64, contract: &str) -> (Vec<Log>, u64) {
-        let height = *self.height.borrow();
+    /// The step that follows what a stream has seen.
+    fn step(&self, seen: Shown, contract: &str) -> (Option<u64>, Vec<Log>, Shown) {
         let state = self.state.lock();
-        let blocks = (block + 1..=height).filter_map(|number| {
+        let shown = *self.shown.borrow();
+        let forked = state.forks.iter().skip(seen.forks).min().copied().filter(|from| *from <= seen.height);
+        let after = forked.map_or(seen.height, |from| from.saturating_sub(1));
+        let blocks = (after + 1..=shown.height).filter_map(|number| {
             let block = state.blocks.get(usize::try_from(number).ok()? - 1)?;
             (block.contract == contract).then(|| log(number, block))
         });
-        (blocks.collect(), height)
+        (forked, blocks.collect(), shown)
     }
 }
 
@@ -190,9 +213,9 @@ impl Member {
 
     /// Waits until an operation's block is shown, and reports it until that is taken.
     fn report(&self, operation: OperationRef, block: u64, sink: Arc<dyn LedgerSink>, journal: Arc<dyn Journal>) {
-        let mut height = self.ledger.height.subscribe();
+        let mut shown = self.ledger.shown.subscribe();
         tokio::spawn(async move {
-            if height.wait_for(|shown| *shown >= block).await.is_err() {
+            if shown.wait_for(|shown| shown.height >= block).await.is_err() {
                 return;
             }
             let protocol_id = Position { block, transaction: 0, log: 0 }.protocol_id();
@@ -346,21 +369,24 @@ impl Blockchain for Member {
             return Err(Error::Unavailable(text.clone()));
         }
         let ledger = Arc::clone(&self.ledger);
-        let mut height = ledger.height.subscribe();
-        let mut block = listen.cursor.map_or(0, |cursor| cursor.block);
+        let mut changes = ledger.shown.subscribe();
+        let mut seen = listen.cursor.map_or(Shown::default(), |cursor| Shown {
+            height: cursor.block,
+            forks: cursor.block_hash.parse().unwrap_or_default(),
+        });
         let contract = address(&listen.location);
         let task = tokio::spawn(async move {
             loop {
-                let (logs, last) = ledger.logs_after(block, &contract);
-                if !logs.is_empty() {
-                    let cursor = Cursor { block: last, block_hash: transaction_hash(last) };
-                    if listen.sink.deliver(Delivery { retracted_from: None, logs, cursor }).await.is_err() {
+                let (retracted_from, logs, shown) = ledger.step(seen, &contract);
+                if !logs.is_empty() || retracted_from.is_some() {
+                    // The number of forks stands for the branch that a hash would name.
+                    let cursor = Cursor { block: shown.height, block_hash: shown.forks.to_string() };
+                    if listen.sink.deliver(Delivery { retracted_from, logs, cursor }).await.is_err() {
                         return;
                     }
                 }
-                let after = last;
-                block = last;
-                if height.wait_for(|shown| *shown > after).await.is_err() {
+                seen = shown;
+                if changes.wait_for(|shown| *shown != seen).await.is_err() {
                     return;
                 }
             }

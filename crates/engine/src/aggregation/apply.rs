@@ -21,7 +21,7 @@ use super::{
     group::{Fetch, Group},
     release, repair,
     repair_files::LackingFile,
-    waits,
+    waits, withdrawn,
 };
 use crate::{core::Core, namespace::Turn};
 
@@ -70,6 +70,7 @@ pub(super) async fn apply(
             // Without a token connector the rules reject pools before they ask for one.
             tracing::error!(namespace = core.name(), %pool, "a token pool waits for a connector that is not configured");
         }
+        Decision::Withdrawn { pos, event, .. } => withdrawn::apply(core, group, pos, event).await?,
         Decision::Contract(contract) => self::contract(core, group, contract)?,
         Decision::Alarm(alarm) => self::alarm(core, group, &alarm),
     }

@@ -94,6 +94,8 @@ pub(super) struct Group<'a> {
     pub(super) identities: HashMap<String, Identity>,
     /// Pins of events in this group; written at the end, so that those decided already are written once.
     pins: BTreeMap<Pos, Vec<Pin>>,
+    /// Positions whose records go with this group.
+    withdrawn: HashSet<String>,
     /// Groups that contents of this group define.
     pub(super) groups: HashMap<Option<Hash>, model::group::Group>,
     /// Bytes of files that came from peers, with those of this group.
@@ -117,6 +119,7 @@ impl<'a> Group<'a> {
             values: HashMap::new(),
             identities: HashMap::new(),
             pins: BTreeMap::new(),
+            withdrawn: HashSet::new(),
             groups: HashMap::new(),
             received: HashMap::new(),
             unpinned: HashSet::new(),
@@ -177,6 +180,18 @@ impl<'a> Group<'a> {
         });
         let pins = pins.collect();
         self.pins.insert(event.pos, pins);
+    }
+
+    /// Forgets the pins of a position that the ledger withdrew. `true` when that was an event of this group, so that nothing is
+    /// written of its pins.
+    pub(super) fn unpinned_again(&mut self, pos: Pos, protocol_id: String) -> bool {
+        self.withdrawn.insert(protocol_id);
+        self.pins.remove(&pos).is_some()
+    }
+
+    /// Whether the record of a position goes with this group.
+    pub(super) fn is_withdrawn(&self, protocol_id: &str) -> bool {
+        self.withdrawn.contains(protocol_id)
     }
 
     /// Values of an event of this group that order nothing.

@@ -26,6 +26,7 @@ mod rewind;
 mod unpinned;
 pub mod waits;
 pub mod why;
+mod withdrawn;
 
 use std::{
     collections::{HashSet, VecDeque},

@@ -38,7 +38,7 @@ lookups! {
     TRANSACTIONS = TRANSACTIONS["id"] -> ["seq", "blockchainids"];
     TRANSACTION_KEYS = TRANSACTIONS["idempotencykey"] -> ["id"];
     OPERATIONS = OPERATIONS["id"] -> ["seq", "status"];
-    BLOCKCHAIN_EVENTS = BLOCKCHAIN_EVENTS["protocolid"] -> ["seq", "listener"];
+    BLOCKCHAIN_EVENTS = BLOCKCHAIN_EVENTS["protocolid"] -> ["seq", "listener", "id"];
     PINS = PINS["batch"] -> ["seq", "batchhash", "index", "hash"];
     NEXTPINS = NEXTPINS["context", "identity"] -> ["seq"];
     IDENTITIES = IDENTITIES["did"] -> ["seq"];

@@ -23,8 +23,10 @@ impl View<'_> {
     pub(super) fn apply_record(&mut self, change: &Change) -> Result<(), Refusal> {
         match change {
             Change::InsertBlockchainEvent { record, event } => self.insert_blockchain_event(record, event.as_ref()),
+            Change::DeleteBlockchainEvent { protocol_id } => self.delete_blockchain_event(protocol_id),
             Change::InsertPins(pins) => self.insert_pins(pins),
             Change::MarkPinsDispatched(pins) => self.mark_pins(pins),
+            Change::DeletePins { batch, sequences } => self.delete_pins(*batch, sequences),
             Change::UpsertIdentity(identity) => self.upsert_identity(identity),
             Change::UpsertVerifier(verifier) => self.upsert_verifier(verifier),
             Change::InsertDatatype(datatype) => self.insert_datatype(datatype),
@@ -59,10 +61,38 @@ impl View<'_> {
             return Ok(());
         }
         let seq = self.insert(record);
-        self.add(&lookup::BLOCKCHAIN_EVENTS, key, vec![seq.into(), listener])?;
+        self.add(&lookup::BLOCKCHAIN_EVENTS, key, vec![seq.into(), listener, record.id.into()])?;
         if let Some(event) = event {
             self.emit(event);
         }
+        Ok(())
+    }
+
+    fn delete_blockchain_event(&mut self, protocol_id: &str) -> Result<(), Refusal> {
+        let key = vec![protocol_id.into()];
+        let rows = self.get(&lookup::BLOCKCHAIN_EVENTS, key.clone())?.to_vec();
+        let (gone, left): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row[1] == Value::Null);
+        for row in gone {
+            if let (Value::Int(seq), Value::Uuid(id)) = (&row[0], &row[2]) {
+                self.delete(&schema::BLOCKCHAIN_EVENTS, *seq);
+                self.note(&schema::BLOCKCHAIN_EVENTS, Happened::Deleted, *id);
+            }
+        }
+        self.set(&lookup::BLOCKCHAIN_EVENTS, key, left);
+        Ok(())
+    }
+
+    fn delete_pins(&mut self, batch: Uuid, sequences: &[i64]) -> Result<(), Refusal> {
+        let key = vec![batch.into()];
+        let rows = self.get(&lookup::PINS, key.clone())?.to_vec();
+        let (gone, left): (Vec<_>, Vec<_>) =
+            rows.into_iter().partition(|row| matches!(row[0], Value::Int(seq) if sequences.contains(&seq)));
+        for row in gone {
+            if let Value::Int(seq) = row[0] {
+                self.delete(&schema::PINS, seq);
+            }
+        }
+        self.set(&lookup::PINS, key, left);
         Ok(())
     }
 

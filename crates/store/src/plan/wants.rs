@@ -82,6 +82,12 @@ fn add(ns: i64, change: &Change, into: &mut Wants) {
         Change::InsertBlockchainEvent { record, .. } => {
             want(&lookup::BLOCKCHAIN_EVENTS, (&record.protocol_id).into());
         }
+        Change::DeleteBlockchainEvent { protocol_id } => {
+            want(&lookup::BLOCKCHAIN_EVENTS, protocol_id.into());
+        }
+        Change::DeletePins { batch, .. } => {
+            want(&lookup::PINS, (*batch).into());
+        }
         Change::InsertPins(pins) => {
             for pin in pins {
                 want(&lookup::PINS, pin.batch.into());

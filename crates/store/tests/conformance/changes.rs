@@ -209,6 +209,50 @@ on_both! {
         store.close().await;
     }
 
+    async fn what_the_ledger_withdrew_goes_and_may_come_again(place: Place) {
+        let store = place.open().await;
+        let mut heard = records::blockchain_event(1);
+        (heard.id, heard.listener) = (id(2), Some(id(50)));
+        let insert = |record: &_, event| Change::InsertBlockchainEvent { record: Clone::clone(record), event };
+        let first = records::blockchain_event(1);
+        commit(&store, [
+            insert(&first, Some(records::event(100))),
+            insert(&heard, None),
+            Change::InsertPins(vec![records::pin(1, 0), records::pin(1, 1), records::pin(2, 0)]),
+        ]).await.unwrap();
+        let read = store.read(NS);
+        let before = read.pins_of(id(1)).await.unwrap();
+        let other = read.pins_of(id(2)).await.unwrap();
+        let mut again = records::blockchain_event(1);
+        again.id = id(3);
+        let mut watched = store.watch(NS);
+        let withdraw = || Change::DeleteBlockchainEvent { protocol_id: first.protocol_id.clone() };
+        let sequences = vec![before[0].sequence, before[1].sequence, other[0].sequence];
+        let committed = commit(&store, [
+            withdraw(),
+            Change::DeleteBlockchainEvent { protocol_id: "nowhere".to_owned() },
+            Change::DeletePins { batch: id(1), sequences },
+            Change::DeletePins { batch: id(9), sequences: vec![1, 2, 3] },
+            insert(&again, Some(records::event(101))),
+            Change::InsertPins(vec![records::pin(1, 1)]),
+        ]).await.unwrap();
+        assert_eq!(committed.events.iter().map(|event| event.id).collect::<Vec<_>>(), [id(101)]);
+        assert_eq!(read.blockchain_event(id(1)).await.unwrap(), None);
+        assert_eq!(read.blockchain_event(id(2)).await.unwrap(), Some(heard));
+        assert_eq!(read.blockchain_event(id(3)).await.unwrap(), Some(again));
+        let after = read.pins_of(id(1)).await.unwrap();
+        assert_eq!((after.len(), after[0].index), (1, 1));
+        assert!(after[0].sequence > other[0].sequence, "what comes again stands behind what was there");
+        assert_eq!(read.pins_of(id(2)).await.unwrap(), other, "a pin of another batch stays");
+        assert!(read.event(id(100)).await.unwrap().is_some(), "what was told was told");
+        let noted = watched.next().await.unwrap().unwrap();
+        assert!(noted.iter().any(|one| one.what == photinus_store::Happened::Deleted && one.id == Some(id(1))));
+        // Nothing is there that could go a second time.
+        commit(&store, [withdraw(), withdraw()]).await.unwrap();
+        assert_eq!(read.blockchain_event(id(3)).await.unwrap(), None);
+        store.close().await;
+    }
+
     async fn who_is_who(place: Place) {
         let store = place.open().await;
         let mut twin = records::identity(2);

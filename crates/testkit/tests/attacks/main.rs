@@ -8,6 +8,7 @@ mod aftermath;
 mod claims;
 mod contents;
 mod forge;
+mod forks;
 mod payloads;
 mod pins;
 mod release;

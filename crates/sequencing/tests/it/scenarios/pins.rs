@@ -216,6 +216,15 @@ fn a_shallow_fork_is_derived_again() {
     assert!(member.missing(10).is_empty());
     assert!(member.alarms().is_empty());
     assert!(member.table.len() < before);
+    let withdrawn: Vec<_> = member
+        .decisions
+        .iter()
+        .filter_map(|decision| match decision {
+            Decision::Withdrawn { event: Some(event), wanted, .. } => Some((event.pos, *wanted)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(withdrawn, [(junk.pos, false), (gone.pos, false), (gone_too.pos, false)]);
     // The other branch has the same batches in another order, and not the one without payload.
     let mut events = [Event::clone(&gone_too), Event::clone(&gone)];
     events[0].pos = junk.pos;
