@@ -6,7 +6,7 @@ use photinus_model::{
     message::Message,
     tag,
 };
-use photinus_ports::health::Health;
+use photinus_ports::{exchange::BlobTraffic, health::Health};
 use photinus_query::{Condition, Filter, Query, collection::MESSAGES};
 use serde::Serialize;
 
@@ -202,6 +202,8 @@ pub struct Vitals {
     pub exchange: Health,
     /// When this node's certificate towards other members expires, if it has one of its own.
     pub certificate: Option<std::time::SystemTime>,
+    /// Bytes of files that the data exchange has carried since the process began, where it counts them.
+    pub blob_traffic: Option<BlobTraffic>,
     /// The aggregator.
     pub aggregation: crate::aggregation::Status,
     /// Tasks that failed since the start.
@@ -319,6 +321,7 @@ impl Namespace {
             storage: core.ports.storage.health(),
             exchange: core.ports.exchange.health(),
             certificate: core.ports.exchange.certificate().map(|certificate| certificate.not_after),
+            blob_traffic: core.ports.exchange.blob_traffic(),
             aggregation: core.aggregation.status(),
             faults: core.tasks.faults(),
             waiters: core.confirmations.len(),

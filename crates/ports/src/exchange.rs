@@ -141,6 +141,15 @@ pub struct CertificateState {
     pub not_after: SystemTime,
 }
 
+/// Bytes of blobs that went over the wire since the process began, for metrics. What broke off counts as far as it came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BlobTraffic {
+    /// To other nodes.
+    pub sent: u64,
+    /// From other nodes.
+    pub received: u64,
+}
+
 /// The peer-to-peer side of a node.
 #[async_trait]
 pub trait DataExchange: Send + Sync {
@@ -166,6 +175,10 @@ pub trait DataExchange: Send + Sync {
     fn reachable(&self, node: &PeerId) -> Result<(), String>;
     /// When the own certificate expires, if there is one of its own.
     fn certificate(&self) -> Option<CertificateState>;
+    /// What blobs have cost the wire, if this one carries them itself.
+    fn blob_traffic(&self) -> Option<BlobTraffic> {
+        None
+    }
     /// Whether it works.
     fn health(&self) -> Health;
 }

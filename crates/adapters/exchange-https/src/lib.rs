@@ -44,6 +44,7 @@ mod service;
 mod shared;
 mod sidecar;
 mod tls;
+mod traffic;
 mod trust;
 
 pub use certificate::{Fingerprint, Identity};

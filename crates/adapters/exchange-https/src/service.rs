@@ -13,7 +13,9 @@ use parking_lot::{Mutex, RwLock};
 use photinus_ports::{
     blobs::BlobStore,
     clock::Clock,
-    exchange::{self, BlobParcel, CertificateState, DataExchange, MessageParcel, Receipt, Receiver, Route},
+    exchange::{
+        self, BlobParcel, BlobTraffic, CertificateState, DataExchange, MessageParcel, Receipt, Receiver, Route,
+    },
     health::Health,
     peers::{self, Parcel, PeerId, PeerService, Peers},
     receivers::Receivers,
@@ -33,6 +35,7 @@ use crate::{
     profile::{self, Profile},
     shared::Shared,
     tls,
+    traffic::Traffic,
     trust::{Added, Trust},
 };
 
@@ -103,6 +106,7 @@ impl Service {
             receivers: Receivers::default(),
             blobs: OnceLock::new(),
             partials,
+            traffic: Traffic::default(),
             links: Mutex::new(HashMap::new()),
             guests: Mutex::new(HashMap::new()),
             changes: watch::Sender::new(0),
@@ -256,6 +260,10 @@ impl DataExchange for Handle {
     fn certificate(&self) -> Option<CertificateState> {
         let ends = u64::try_from(self.0.identity.not_after()).ok()?;
         Some(CertificateState { not_after: SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(ends))? })
+    }
+
+    fn blob_traffic(&self) -> Option<BlobTraffic> {
+        Some(self.0.traffic.read())
     }
 
     fn health(&self) -> Health {

@@ -24,6 +24,7 @@ use crate::{
     link::Link,
     options::Limits,
     tls,
+    traffic::Traffic,
     trust::{Presented, Target, Trust},
 };
 
@@ -38,6 +39,7 @@ pub(crate) struct Shared {
     /// Where blobs are kept; set once the node has it.
     pub(crate) blobs: OnceLock<Arc<dyn BlobStore>>,
     pub(crate) partials: Partials,
+    pub(crate) traffic: Traffic,
     pub(crate) links: Mutex<HashMap<Target, Arc<Link>>>,
     pub(crate) guests: Mutex<HashMap<PeerId, Arc<Guest>>>,
     pub(crate) changes: watch::Sender<u64>,

@@ -7,7 +7,7 @@ mod requests;
 use std::time::SystemTime;
 
 use parking_lot::Mutex;
-use photinus_ports::health::Health;
+use photinus_ports::{exchange::BlobTraffic, health::Health};
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
 
 pub(crate) use self::requests::{Answered, Requests, size};
@@ -36,6 +36,7 @@ pub(crate) struct Metrics {
     queued: IntGaugeVec,
     alarms: IntGaugeVec,
     expires: IntGaugeVec,
+    blob_bytes: IntGaugeVec,
 }
 
 /// Why a request was refused before anybody looked at it.
@@ -89,6 +90,11 @@ impl Metrics {
                 "When this node's certificate towards other members expires, in seconds since 1970",
                 &["ns"],
             )?,
+            blob_bytes: gauge(
+                "photinus_exchange_blob_bytes",
+                "Bytes of files that the data exchange of the namespace has sent or received",
+                &["ns", "direction"],
+            )?,
             running: gauge("photinus_namespace_running", "1 when the namespace takes requests", &["ns"])?,
             parts: gauge("photinus_namespace_part_up", "1 when a part of the namespace answers", &["ns", "part"])?,
             faults: gauge("photinus_namespace_task_failures", "Times that a task failed", &["ns", "task"])?,
@@ -108,9 +114,9 @@ impl Metrics {
         Ok(metrics)
     }
 
-    fn gauges(&self) -> [&IntGaugeVec; 12] {
+    fn gauges(&self) -> [&IntGaugeVec; 13] {
         let Self { running, parts, faults, waiters, behind, refused, .. } = self;
-        let Self { backlog, backlog_bytes, backlog_refused, queued, alarms, expires, .. } = self;
+        let Self { backlog, backlog_bytes, backlog_refused, queued, alarms, expires, blob_bytes, .. } = self;
         [
             running,
             parts,
@@ -124,6 +130,7 @@ impl Metrics {
             queued,
             alarms,
             expires,
+            blob_bytes,
         ]
     }
 
@@ -179,6 +186,12 @@ impl Metrics {
             let expires = vitals.certificate.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
             if let Some(expires) = expires {
                 self.expires.with_label_values(&[&name]).set(i64::try_from(expires.as_secs()).unwrap_or(i64::MAX));
+            }
+            let traffic =
+                vitals.blob_traffic.map(|BlobTraffic { sent, received }| [("sent", sent), ("received", received)]);
+            for (direction, bytes) in traffic.into_iter().flatten() {
+                let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+                self.blob_bytes.with_label_values(&[name.as_str(), direction]).set(bytes);
             }
             self.refused.with_label_values(&[&name]).set(i64::try_from(vitals.refused).unwrap_or(i64::MAX));
             self.waiters.with_label_values(&[&name]).set(i64::try_from(vitals.waiters).unwrap_or(i64::MAX));

@@ -3,7 +3,9 @@
 
 mod chain;
 mod description;
+mod gate;
 mod guide;
 mod members;
 mod sdk;
 mod torture;
+mod transfer;

@@ -2,8 +2,9 @@
 
 use std::{
     path::PathBuf,
-    process::{Command, Stdio},
+    process::{Command, Output, Stdio},
     sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -35,9 +36,13 @@ impl Members {
 
     /// Starts whatever does not run.
     pub(crate) fn start(&mut self) {
-        let status = self.run("up", &self.options.iter().map(String::as_str).collect::<Vec<_>>());
         let url = |member: &Value| member["url"].as_str().unwrap().to_owned();
-        self.urls = status["members"].as_array().unwrap().iter().map(url).collect();
+        self.urls = self.start_again()["members"].as_array().unwrap().iter().map(url).collect();
+    }
+
+    /// Starts whatever does not run any more; the status.
+    pub(crate) fn start_again(&self) -> Value {
+        self.run("up", &self.options.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
     /// Kills a member as a power cut would.
@@ -46,6 +51,12 @@ impl Members {
         let pid = i32::try_from(status["members"][member]["pid"].as_u64().unwrap()).unwrap();
         let pid = rustix::process::Pid::from_raw(pid).unwrap();
         rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        // Until it is gone it has its ports still, and is not started again.
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while self.told("status", &[]).1["members"][member]["state"] != "stopped" {
+            assert!(Instant::now() < deadline, "{}", self.logs());
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// The last lines that each process logged.
@@ -60,11 +71,18 @@ impl Members {
         all
     }
 
-    fn dir(&self) -> PathBuf {
+    /// The network's folder.
+    pub(crate) fn dir(&self) -> PathBuf {
         self.folder.path().join("net")
     }
 
     fn run(&self, command: &str, more: &[&str]) -> Value {
+        let (output, value) = self.told(command, more);
+        assert!(output.status.success(), "network {command}: {}", String::from_utf8_lossy(&output.stderr));
+        value
+    }
+
+    fn told(&self, command: &str, more: &[&str]) -> (Output, Value) {
         let dir = self.dir();
         let output = Command::new(env!("CARGO_BIN_EXE_photinus"))
             .args(["-o", "json", "network", command, "--dir", dir.to_str().unwrap()])
@@ -72,8 +90,8 @@ impl Members {
             .stdin(Stdio::null())
             .output()
             .unwrap();
-        assert!(output.status.success(), "network {command}: {}", String::from_utf8_lossy(&output.stderr));
-        if output.stdout.is_empty() { Value::Null } else { serde_json::from_slice(&output.stdout).unwrap() }
+        let value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        (output, value)
     }
 }
 

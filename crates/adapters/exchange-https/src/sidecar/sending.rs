@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use http::{Method, Request, StatusCode, header};
 use photinus_model::Hash;
 use photinus_ports::{
@@ -79,14 +79,15 @@ pub(crate) async fn blob(
                 Err(std::io::Error::other("the blob has another size"))
             }
         });
-        let progress = Progress::default();
+        let (progress, count) = (Progress::default(), shared.traffic.sending());
+        let content = content.try_flatten().inspect_ok(move |piece: &Bytes| count(piece.len()));
         Attempt {
             request: Request::builder()
                 .method(Method::PUT)
                 .uri(format!("{BLOBS}{}", parcel.path))
                 .header(header::CONTENT_TYPE, form.content_type())
                 .header(header::CONTENT_LENGTH, form.length(size)),
-            body: form.body(Box::pin(futures::TryStreamExt::try_flatten(content)), progress.tick()),
+            body: form.body(Box::pin(content), progress.tick()),
             progress,
         }
     };

@@ -22,6 +22,7 @@ use crate::{
     delivery::{Refused, blob::Ticket, blob::place, refused, route},
     frame::{self, Outgoing},
     guest::Place,
+    traffic::Traffic,
 };
 
 /// How long what may pass is waited for. Such a peer gives a message five seconds, and tries once.
@@ -121,7 +122,7 @@ impl Caller {
             patience.bear(refusal).await?;
         }
         let store = self.shared.blob_store()?;
-        let upload = Upload::receive(self.shared.partials.stray(), form).await?;
+        let upload = Upload::receive(self.shared.partials.stray(), form, &self.shared.traffic).await?;
         let ticket = Ticket::new(&route, path, upload.hash, upload.size);
         let known = store.adopted(namespace, upload.hash, ticket.id()).await.map_err(unwritable)?.is_some();
         let stored = store.adopt(namespace, &upload.path, upload.hash, ticket.id()).await.map_err(unwritable)?;
@@ -276,7 +277,7 @@ struct Upload {
 }
 
 impl Upload {
-    async fn receive(path: PathBuf, form: &mut Form) -> Result<Self, Refused> {
+    async fn receive(path: PathBuf, form: &mut Form, traffic: &Traffic) -> Result<Self, Refused> {
         let mut upload = Self { path: path.clone(), hash: Hash([0; 32]), size: 0 };
         let created = spawn_blocking(move || File::create_new(path)).await.map_err(unwritable)?;
         let mut state = (created.map_err(unwritable)?, Sha256::new());
@@ -288,6 +289,7 @@ impl Upload {
                 held += piece.len();
                 pieces.push(piece);
             }
+            traffic.received(held as u64);
             upload.size += held as u64;
             let written = spawn_blocking(move || write(state, &pieces)).await.map_err(unwritable)?;
             state = written.map_err(unwritable)?;

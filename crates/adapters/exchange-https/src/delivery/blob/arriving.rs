@@ -16,6 +16,7 @@ use crate::{
     delivery::{Refused, refused, route},
     frame::{self, Outgoing, Pieces},
     shared::Shared,
+    traffic::Traffic,
 };
 
 /// Bytes that are written at a time.
@@ -60,7 +61,8 @@ impl Caller {
             check_offset(0, offset)?;
             held = self.shared.partials.begin(held, &ticket).await.map_err(refused)?;
         }
-        let held = Arrival::resume(held, offset).await?.take(Pieces::new(body, self.shared.limits.idle)).await?;
+        let arrival = Arrival::resume(held, offset).await?;
+        let held = arrival.take(Pieces::new(body, self.shared.limits.idle), &self.shared.traffic).await?;
         self.keep(held, route, &ticket).await?;
         Ok(Response::new(frame::text(ticket.hash.to_string())))
     }
@@ -155,7 +157,7 @@ impl Arrival {
     }
 
     /// Takes all chunks that are lacking.
-    async fn take(mut self, mut pieces: Pieces) -> Result<Held, Refused> {
+    async fn take(mut self, mut pieces: Pieces, traffic: &Traffic) -> Result<Held, Refused> {
         loop {
             let (mut at, mut end, mut whole) = (0, 0, false);
             self.look(|partial| (at, end, whole) = (partial.offset(), partial.chunk_end(), partial.is_whole())).await?;
@@ -165,6 +167,7 @@ impl Arrival {
             while at < end {
                 let most = PIECE.min(end - at);
                 let piece = pieces.take(most).await.map_err(broken)?;
+                traffic.received(most);
                 self.work(move |partial| partial.write(&piece).map(|()| true)).await?;
                 at += most;
             }

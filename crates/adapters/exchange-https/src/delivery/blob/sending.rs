@@ -23,6 +23,7 @@ use crate::{
     frame::{self, Outgoing},
     shared::Shared,
     sidecar,
+    traffic::Traffic,
 };
 
 /// Pieces that are read and hashed ahead of what the connection takes.
@@ -93,7 +94,7 @@ async fn upload(
     }
     let progress = Progress::default();
     let damage = Arc::new(OnceLock::new());
-    let body = body(content, ticket, offset, &progress, Arc::clone(&damage));
+    let body = body(content, ticket, offset, (&progress, &shared.traffic), Arc::clone(&damage));
     let uri = format!("{DELIVERIES}{BLOB}");
     let request = Request::builder().method(Method::PUT).uri(uri).header(OFFSET, offset);
     let request = ticket.write(route::write(request, &parcel.route));
@@ -134,7 +135,13 @@ fn damaged(parcel: &BlobParcel) -> Error {
 }
 
 /// The chunks from an offset on, each with its proof. All bytes are hashed, also those before the offset.
-fn body(content: ByteStream, ticket: &Ticket, offset: u64, progress: &Progress, damage: Arc<OnceLock<()>>) -> Outgoing {
+fn body(
+    content: ByteStream,
+    ticket: &Ticket,
+    offset: u64,
+    (progress, traffic): (&Progress, &Traffic),
+    damage: Arc<OnceLock<()>>,
+) -> Outgoing {
     let (pieces, ready) = mpsc::channel(AHEAD);
     let reader = Reader {
         hasher: Sha256::new(),
@@ -147,10 +154,11 @@ fn body(content: ByteStream, ticket: &Ticket, offset: u64, progress: &Progress, 
         damage,
     };
     tokio::spawn(reader.run(content));
-    let tick = progress.tick();
+    let (tick, count) = (progress.tick(), traffic.sending());
     let frames = stream::unfold(ready, |mut ready| async move { ready.recv().await.map(|piece| (piece, ready)) });
     StreamBody::new(Box::pin(frames.map(move |piece: std::io::Result<Bytes>| {
         tick();
+        count(piece.as_ref().map_or(0, Bytes::len));
         piece.map(Frame::data)
     })))
 }
