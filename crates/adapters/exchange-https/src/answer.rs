@@ -100,8 +100,11 @@ fn status(code: StatusCode, body: Outgoing) -> Response<Outgoing> {
 
 /// A refusal in the form of the FireFly data exchange, `{"error": reason}`.
 fn error(code: StatusCode, reason: &str) -> Response<Outgoing> {
-    let mut response = status(code, frame::text(serde_json::json!({ "error": reason }).to_string()));
+    let text = serde_json::json!({ "error": reason }).to_string();
+    let length = HeaderValue::from(text.len());
+    let mut response = status(code, frame::text(text));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(header::CONTENT_LENGTH, length);
     response
 }
 

@@ -8,6 +8,7 @@ mod conformance;
 mod inbox;
 mod messages;
 mod node;
+mod recorded;
 mod replication;
 mod sidecar;
 mod stranger;
