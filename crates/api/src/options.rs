@@ -160,7 +160,7 @@ pub struct Limits {
     pub json_size: usize,
     /// Bytes of one form field of an upload that is not the file. Default 1 MiB.
     pub field_size: usize,
-    /// How long a client may take for its request's head, and between two pieces of a body. Default 15 s.
+    /// How long a client may take for its request's head, between two pieces of a body, and for each 4 KiB of it. Default 15 s.
     pub read_timeout: Duration,
     /// How long a client may read nothing of its answer. Default 1 min.
     pub write_timeout: Duration,

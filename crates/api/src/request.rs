@@ -9,9 +9,11 @@ use http::{HeaderMap, header};
 use parking_lot::Mutex;
 use photinus_engine::Namespace;
 use photinus_model::{Hash, Uuid, name};
+use photinus_ports::pace::Pace;
 use photinus_query::Query;
 use photinus_store::Read;
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
 use crate::{failure::Failure, lenient, room::Place, server::Shared};
 
@@ -132,9 +134,10 @@ impl Request {
             self.hold(length)?;
         }
         let mut stream = std::mem::take(self.body.get_mut()).into_data_stream();
-        let mut whole = BytesMut::new();
+        let (mut whole, mut pace) = (BytesMut::new(), Pace::new(limits.read_timeout));
         loop {
-            match tokio::time::timeout(limits.read_timeout, stream.next()).await {
+            let asked = Instant::now();
+            match tokio::time::timeout(pace.patience(), stream.next()).await {
                 Err(_) => return Err(Failure::timed_out()),
                 Ok(None) => return Ok(whole.freeze()),
                 Ok(Some(Err(error))) => {
@@ -147,6 +150,7 @@ impl Request {
                     if declared.is_none() {
                         self.hold(piece.len())?;
                     }
+                    pace.came(piece.len(), asked.elapsed());
                     whole.extend_from_slice(&piece);
                 }
             }

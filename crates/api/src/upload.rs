@@ -1,6 +1,13 @@
 //! Uploads: a form of a few fields and, last, one file that streams to disk.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -9,6 +16,8 @@ use http::header;
 use multer::{Field, Multipart};
 use photinus_engine::data::Fields;
 use photinus_model::data::Data;
+use photinus_ports::pace::Pace;
+use tokio::time::Instant;
 
 use crate::{failure::Failure, request::Request, room};
 
@@ -16,13 +25,19 @@ use crate::{failure::Failure, request::Request, room};
 const MAX_FIELDS: usize = 32;
 
 /// Reads a form and stores its file.
-pub(crate) async fn receive(mut request: Request) -> Result<Data, Failure> {
+pub(crate) async fn receive(request: Request) -> Result<Data, Failure> {
+    let late = Arc::new(AtomicBool::new(false));
+    let received = read(request, &late).await;
+    received.map_err(|failure| if late.load(Ordering::Acquire) { Failure::timed_out() } else { failure })
+}
+
+async fn read(mut request: Request, late: &Arc<AtomicBool>) -> Result<Data, Failure> {
     let limits = request.shared.options.limits.clone();
     request.hold(room::STREAM)?;
     let boundary = request.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let boundary = multer::parse_boundary(boundary).map_err(broken)?;
     let body = std::mem::take(request.body.get_mut());
-    let mut form = Multipart::new(pieces(body, limits.read_timeout), boundary);
+    let mut form = Multipart::new(pieces(body, limits.read_timeout, Arc::clone(late)), boundary);
     let mut fields = Fields::default();
     for _ in 0..=MAX_FIELDS {
         let Some(field) = form.next_field().await.map_err(broken)? else {
@@ -85,14 +100,25 @@ async fn text(mut field: Field<'static>, limit: usize) -> Result<String, Failure
         .map_err(|_| Failure::bad("FF00161", format_args!("field '{name}' of the form is not text")))
 }
 
-/// The pieces of a body, each within a time.
-fn pieces(body: Body, patience: Duration) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
-    stream::unfold(Some(body.into_data_stream()), move |body| async move {
-        let mut body = body?;
-        match tokio::time::timeout(patience, body.next()).await {
-            Err(_) => Some((Err(io::ErrorKind::TimedOut.into()), None)),
+/// The pieces of a body, as long as it keeps its pace. When it does not, that is noted.
+fn pieces(
+    body: Body,
+    patience: Duration,
+    late: Arc<AtomicBool>,
+) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
+    stream::unfold(Some((body.into_data_stream(), Pace::new(patience), late)), move |state| async move {
+        let (mut body, mut pace, late) = state?;
+        let asked = Instant::now();
+        match tokio::time::timeout(pace.patience(), body.next()).await {
+            Err(_) => {
+                late.store(true, Ordering::Release);
+                Some((Err(io::ErrorKind::TimedOut.into()), None))
+            }
             Ok(None) => None,
-            Ok(Some(Ok(piece))) => Some((Ok(piece), Some(body))),
+            Ok(Some(Ok(piece))) => {
+                pace.came(piece.len(), asked.elapsed());
+                Some((Ok(piece), Some((body, pace, late))))
+            }
             Ok(Some(Err(error))) => Some((Err(io::Error::other(error)), None)),
         }
     })

@@ -16,6 +16,7 @@ pub mod exchange;
 pub mod health;
 pub mod ids;
 pub mod journal;
+pub mod pace;
 pub mod peers;
 pub mod receivers;
 pub mod storage;

@@ -7,7 +7,8 @@ use bytes::{Buf, Bytes, BytesMut};
 use futures::{Stream, StreamExt, stream};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Body as _, Frame, Incoming};
-use photinus_ports::{peers::Parcel, stream::ByteStream};
+use photinus_ports::{pace::Pace, peers::Parcel, stream::ByteStream};
+use tokio::time::Instant;
 
 /// The largest head.
 pub(crate) const MAX_HEAD: usize = 64 * 1024;
@@ -64,7 +65,7 @@ pub(crate) fn encode(parcel: Parcel, progress: impl Fn() + Send + 'static) -> Re
 pub(crate) struct Demands {
     /// Within which the head must be there.
     pub(crate) head: Duration,
-    /// Longest pause between two chunks.
+    /// Longest pause between two chunks, and the time in which some KiB must come.
     pub(crate) idle: Duration,
     /// Most bytes after the head.
     pub(crate) body: u64,
@@ -109,8 +110,8 @@ async fn read_head(mut incoming: Incoming, demands: Demands) -> Result<Parcel, E
     }
 }
 
-/// The next bytes of a body, within `idle`. Empty frames count as silence.
-async fn data(incoming: &mut Incoming, idle: Duration) -> Result<Option<Bytes>, Error> {
+/// The next bytes of a body, as long as it keeps its pace. Empty frames count as silence.
+async fn data(incoming: &mut Incoming, pace: &mut Pace) -> Result<Option<Bytes>, Error> {
     let data = async {
         loop {
             match incoming.frame().await {
@@ -123,13 +124,16 @@ async fn data(incoming: &mut Incoming, idle: Duration) -> Result<Option<Bytes>, 
             }
         }
     };
-    tokio::time::timeout(idle, data).await.map_err(|_| Error::Stuck)?
+    let asked = Instant::now();
+    let data = tokio::time::timeout(pace.patience(), data).await.map_err(|_| Error::Stuck)??;
+    pace.came(data.as_ref().map_or(0, Bytes::len), asked.elapsed());
+    Ok(data)
 }
 
 /// Reads a body of at most `limit` bytes into memory. A pause between two chunks may be as long as `idle`.
 pub(crate) async fn collect(mut incoming: Incoming, limit: u64, idle: Duration) -> Result<Bytes, Error> {
-    let mut whole = BytesMut::new();
-    while let Some(data) = data(&mut incoming, idle).await? {
+    let (mut whole, mut pace) = (BytesMut::new(), Pace::new(idle));
+    while let Some(data) = data(&mut incoming, &mut pace).await? {
         if (whole.len() + data.len()) as u64 > limit {
             return Err(Error::TooLarge(limit));
         }
@@ -150,12 +154,12 @@ pub(crate) fn chunks(incoming: Incoming, limit: u64, idle: Duration) -> ByteStre
 pub(crate) struct Pieces {
     incoming: Incoming,
     held: Bytes,
-    idle: Duration,
+    pace: Pace,
 }
 
 impl Pieces {
     pub(crate) fn new(incoming: Incoming, idle: Duration) -> Self {
-        Self { incoming, held: Bytes::new(), idle }
+        Self { incoming, held: Bytes::new(), pace: Pace::new(idle) }
     }
 
     /// Exactly so many bytes, in the parts in which they came.
@@ -163,7 +167,7 @@ impl Pieces {
         let mut parts = Vec::new();
         while wanted > 0 {
             if self.held.is_empty() {
-                self.held = data(&mut self.incoming, self.idle).await?.ok_or(Error::Ended)?;
+                self.held = data(&mut self.incoming, &mut self.pace).await?.ok_or(Error::Ended)?;
             }
             let most = usize::try_from(wanted).unwrap_or(usize::MAX).min(self.held.len());
             let part = self.held.split_to(most);
@@ -178,12 +182,14 @@ struct Flow {
     first: Bytes,
     incoming: Incoming,
     left: u64,
-    demands: Demands,
+    limit: u64,
+    pace: Pace,
     over: bool,
 }
 
 fn flow(first: Bytes, incoming: Incoming, demands: Demands) -> ByteStream {
-    let flow = Flow { first, incoming, left: demands.body, demands, over: false };
+    let Demands { idle, body, .. } = demands;
+    let flow = Flow { first, incoming, left: body, limit: body, pace: Pace::new(idle), over: false };
     Box::pin(stream::unfold(flow, |mut flow| async move {
         if flow.over {
             return None;
@@ -205,7 +211,7 @@ impl Flow {
             std::mem::take(&mut self.first)
         };
         let Some(left) = self.left.checked_sub(chunk.len() as u64) else {
-            let limit = self.demands.body;
+            let limit = self.limit;
             return Some(Err(io::Error::new(
                 io::ErrorKind::FileTooLarge,
                 format!("body is larger than {limit} bytes"),
@@ -217,7 +223,7 @@ impl Flow {
 
     async fn receive(&mut self) -> Option<io::Result<Bytes>> {
         // Empty frames count as silence, or a peer could keep a call open with them.
-        let data = data(&mut self.incoming, self.demands.idle).await;
+        let data = data(&mut self.incoming, &mut self.pace).await;
         data.map_err(|error| match error {
             Error::Stuck => io::Error::new(io::ErrorKind::TimedOut, Error::Stuck),
             error => io::Error::other(error),

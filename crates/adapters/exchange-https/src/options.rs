@@ -94,7 +94,7 @@ pub struct Limits {
     pub connect: Duration,
     /// For the head of a request or an answer to arrive.
     pub head: Duration,
-    /// Between two chunks of a body.
+    /// Between two chunks of a body, and for each 4 KiB of it: what drips is cut off.
     pub idle: Duration,
     /// From the last byte of a request to the first of its answer.
     pub answer: Duration,

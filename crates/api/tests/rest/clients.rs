@@ -67,6 +67,43 @@ async fn a_body_that_never_comes_is_408() {
 }
 
 #[tokio::test]
+async fn bodies_that_drip_are_cut_off() {
+    let api = Api::start().await;
+    let (server, address) = impatient(api.namespaces.clone()).await;
+    let head = |path: &str, media: &str| {
+        format!("POST /api/v1/{path} HTTP/1.1\r\nHost: x\r\nContent-Type: {media}\r\nContent-Length: 999999\r\n\r\n")
+    };
+    let (form, part) = ("multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=");
+    for begun in [
+        head("messages/broadcast", "application/json"),
+        head("data", form) + "--b",
+        head("data", form) + part + "\"metadata\"\r\n\r\n",
+        head("data", form) + part + "\"file\"; filename=\"x\"\r\n\r\n" + &"y".repeat(100_000),
+    ] {
+        let (mut hears, mut says) = say(address, &begun).await.into_split();
+        // Each byte comes long before the patience is at its end, and they never are.
+        let drip = async {
+            while says.write_all(b" ").await.is_ok() {
+                tokio::time::sleep(SHORT / 6).await;
+            }
+        };
+        let mut answer = [0; 12];
+        let answered = async {
+            hears.read_exact(&mut answer).await.unwrap();
+            String::from_utf8_lossy(&answer).into_owned()
+        };
+        let told = tokio::select! {
+            told = answered => told,
+            () = drip => panic!("the connection ends without a word"),
+            () = tokio::time::sleep(LIMIT) => panic!("nothing ends it"),
+        };
+        assert_eq!(told, "HTTP/1.1 408", "{begun:.200}");
+    }
+    server.stop().await;
+    api.stop().await;
+}
+
+#[tokio::test]
 async fn who_asks_for_much_and_reads_nothing_is_given_up() {
     let (server, address) = impatient(Namespaces::new(NAMESPACE)).await;
     let question = "GET /api/openapi.json HTTP/1.1\r\nHost: x\r\n\r\n";

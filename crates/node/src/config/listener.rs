@@ -15,7 +15,10 @@ pub(super) fn read(root: &Section<'_>) -> Options {
         monitoring: monitoring(root),
         changes: changes(&spi.section("ws")),
         cors: cors(&root.section("cors")),
-        limits: limits(&api, &root.section("histograms")),
+        limits: Limits {
+            read_timeout: read_timeout(&root.section("http")),
+            ..limits(&api, &root.section("histograms"))
+        },
         dynamic_public_url_header: api.text("dynamicPublicURLHeader"),
     }
 }
@@ -119,6 +122,16 @@ fn monitoring(root: &Section<'_>) -> Option<Monitoring> {
         section.problem("", format!("has the path '{metrics_path}', which must start with /"));
     }
     Some(Monitoring { listener: listener(section, 6000), metrics_path })
+}
+
+fn read_timeout(http: &Section<'_>) -> Duration {
+    let default = Limits::default().read_timeout;
+    let timeout = http.duration("readTimeout", default);
+    if timeout.is_zero() {
+        http.problem("readTimeout", "must be more than nothing, such as 15s");
+        return default;
+    }
+    timeout
 }
 
 fn limits(section: &Section<'_>, histograms: &Section<'_>) -> Limits {

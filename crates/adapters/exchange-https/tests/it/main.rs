@@ -13,3 +13,4 @@ mod replication;
 mod sidecar;
 mod stranger;
 mod trust;
+mod wire;

@@ -58,7 +58,7 @@ pub(crate) const ROOT: &[&[Key]] = &[&[
     Key("event", Section(&[EVENT])),
     Key("events", Section(&[EVENTS])),
     Key("histograms", Section(&[&[Key("maxChartRows", Used)]])),
-    Key("http", Section(&[LISTENER])),
+    Key("http", Section(&[LISTENER, &[Key("readTimeout", Used)]])),
     Key("lang", Ignored),
     Key("limits", Section(&[LIMITS])),
     Key("log", Section(&[LOG])),
@@ -70,8 +70,8 @@ pub(crate) const ROOT: &[&[Key]] = &[&[
             Key("backlog", Section(&[&[Key("count", Used), Key("size", Used)]])),
         ]]),
     ),
-    Key("metrics", Section(&[LISTENER, &[Key("enabled", Used), Key("path", Used)]])),
-    Key("monitoring", Section(&[LISTENER, &[Key("enabled", Used), Key("metricsPath", Used)]])),
+    Key("metrics", Section(&[LISTENER, READ, &[Key("enabled", Used), Key("path", Used)]])),
+    Key("monitoring", Section(&[LISTENER, READ, &[Key("enabled", Used), Key("metricsPath", Used)]])),
     Key("namespaces", Section(&[NAMESPACES])),
     Key("node", Section(&[&[Key("name", Used), Key("description", Used)]])),
     Key("opupdate", Section(&[&[Key("retry", Section(&[IGNORED_RETRY])), Key("worker", Section(&[WORKER]))]])),
@@ -79,7 +79,7 @@ pub(crate) const ROOT: &[&[Key]] = &[&[
     Key("org", Section(&[&[Key("name", Used), Key("description", Used), Key("key", Used)]])),
     Key("plugins", Section(&[plugins::ALL])),
     Key("privatemessaging", Section(&[PRIVATE_MESSAGING])),
-    Key("spi", Section(&[LISTENER, &[Key("enabled", Used), Key("ws", Section(&[SPI_WS]))]])),
+    Key("spi", Section(&[LISTENER, READ, &[Key("enabled", Used), Key("ws", Section(&[SPI_WS]))]])),
     Key("subscription", Section(&[SUBSCRIPTION])),
     Key("transaction", Section(&[&[Key("writer", Section(&[WORKER, &[Key("batchMaxTransactions", Ignored)]]))]])),
     Key("ui", Section(&[&[Key("enabled", Ignored), Key("path", Ignored)]])),
@@ -90,7 +90,6 @@ const LISTENER: &[Key] = &[
     Key("address", Used),
     Key("port", Used),
     Key("publicURL", Used),
-    Key("readTimeout", Ignored),
     Key("writeTimeout", Ignored),
     Key("shutdownTimeout", Used),
     Key("auth", Section(&[&[Key("type", Used), Key("basic", Section(&[&[Key("passwordfile", Used)]]))]])),
@@ -98,6 +97,9 @@ const LISTENER: &[Key] = &[
     // Ours.
     Key("rateLimit", Section(&[&[Key("requestsPerSecond", Used), Key("burst", Used), Key("by", Used)]])),
 ];
+
+/// What one key of `http` says for all listeners.
+const READ: &[Key] = &[Key("readTimeout", Ignored)];
 
 const LISTENER_TLS: &[Key] = &[
     Key("enabled", Used),

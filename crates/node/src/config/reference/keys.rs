@@ -149,6 +149,12 @@ pub(super) const GROUPS: &[Group] = &[
         at: &[""],
         docs: &[
             doc("http.port", Number, Is("5000"), "Port for applications; 0 takes a free one"),
+            doc(
+                "http.readTimeout",
+                Duration,
+                Is("15s"),
+                "On all listeners: the longest wait for a request's head, between two pieces of its body, and for each 4 KiB of it",
+            ),
             doc("spi.enabled", Flag, Is("false"), "Whether there is an `spi` listener"),
             doc("spi.port", Number, Is("5001"), "Its port"),
             doc("spi.ws.eventQueueLength", Number, Is("250"), "Change events that may wait for one listener"),
