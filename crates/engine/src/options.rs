@@ -199,6 +199,36 @@ pub struct Delivery {
     pub acknowledgement: Duration,
     /// Waits between attempts while a node is away. A change of its connection ends a wait at once.
     pub retry: Retry,
+    /// What other nodes may send ahead of what it belongs to.
+    pub early: Early,
+}
+
+/// What each other member's node may send ahead of what it belongs to: batches whose pin is not on the ledger yet, and files that
+/// no message names yet. What comes beyond is to be sent again later.
+#[derive(Clone, Debug)]
+pub struct Early {
+    /// Batches. Default 10 000.
+    pub batches: usize,
+    /// Bytes of them. Default 256 MiB.
+    pub size: u64,
+    /// Files. Default 1 000.
+    pub files: usize,
+    /// Bytes of them. Default 100 GiB.
+    pub files_size: u64,
+    /// How long it is kept. Default 7 days.
+    pub expiry: Duration,
+}
+
+impl Default for Early {
+    fn default() -> Self {
+        Self {
+            batches: 10_000,
+            size: 256 << 20,
+            files: 1_000,
+            files_size: 100 << 30,
+            expiry: Duration::from_secs(7 * 24 * 3_600),
+        }
+    }
 }
 
 impl Default for Delivery {
@@ -211,6 +241,7 @@ impl Default for Delivery {
             repair: Duration::from_secs(10),
             acknowledgement: Duration::from_secs(5),
             retry: Retry::default(),
+            early: Early::default(),
         }
     }
 }

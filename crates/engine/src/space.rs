@@ -22,5 +22,9 @@ pub(crate) const UNPINNED: u8 = 9;
 pub(crate) const REPAIRS: u8 = 10;
 /// Files of private messages that nobody delivered.
 pub(crate) const FILE_REPAIRS: u8 = 13;
+/// Batches that came ahead of their pin.
+pub(crate) const EARLY: u8 = 14;
+/// Files that came ahead of the message that names them.
+pub(crate) const EARLY_FILES: u8 = 15;
 /// Contents and blobs that shared storage should have and we do not.
 pub(crate) const FETCHES: u8 = 4;

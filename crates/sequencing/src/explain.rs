@@ -133,6 +133,23 @@ pub fn given_up(rows: &mut Rows, batch: &BatchKey) -> Result<Answer<Option<Pos>>
     answer(release::given_up(rows, batch))
 }
 
+/// What is known of a batch, whatever it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Whether its content is here.
+    pub known: bool,
+    /// Whether an event names it.
+    pub pinned: bool,
+}
+
+/// What is known of a batch. Loads what taking its content in loads first.
+///
+/// # Errors
+/// If rows are broken.
+pub fn batch(rows: &mut Rows, batch: &BatchKey) -> Result<Answer<Standing>, Error> {
+    answer(rows.standing(batch))
+}
+
 fn answer<T>(found: Result<T, Stop>) -> Result<Answer<T>, Error> {
     match found {
         Ok(found) => Ok(Answer::Is(found)),

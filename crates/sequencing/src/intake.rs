@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::decision::{Alarm, Contract, Decision};
 use crate::facts::content::Content;
-use crate::facts::{Event, Fact, Order, Place, Source, TokenRecord};
+use crate::facts::{BatchKey, Event, Fact, Order, Place, Source, TokenRecord};
 use crate::reason::Reason;
 use crate::rows::row::{Batch, Pinned, Row, Stored};
 use crate::rows::{Stop, key};
@@ -24,6 +24,14 @@ pub(crate) fn take(machine: &mut Machine<'_>, fact: &Fact) -> Result<(), Stop> {
         Fact::Retracted(pos) => retraction::start(machine, *pos),
         Fact::Content(content, source) => known(machine, content, source),
         Fact::Group(group) => lanes::learn(machine, group),
+        Fact::Forgotten(batch) => forgotten(machine, batch),
+        Fact::BlobGone(hash) => {
+            let key = key::blob(hash);
+            if machine.rows.has(&key)? {
+                machine.rows.remove(key);
+            }
+            Ok(())
+        }
         Fact::BlobHeld(hash) => mark(machine, key::blob(hash), Reason::Blob(*hash)),
         Fact::TokenSeen(record, message) => {
             let reason = match record {
@@ -102,6 +110,19 @@ fn known(machine: &mut Machine<'_>, content: &Arc<Content>, source: &Source) -> 
     }
     if first || from_another {
         lanes::arrive(machine, &batch)?;
+    }
+    Ok(())
+}
+
+/// Forgets content that no event names: nothing was made of it but what it told of groups, which stays true.
+fn forgotten(machine: &mut Machine<'_>, batch: &BatchKey) -> Result<(), Stop> {
+    if machine.rows.standing(batch)?.pinned {
+        return Ok(());
+    }
+    for key in [key::content(batch), key::batch(batch)] {
+        if machine.rows.has(&key)? {
+            machine.rows.remove(key);
+        }
     }
     Ok(())
 }

@@ -22,6 +22,27 @@ pub enum Change {
     /// A data element. Left out when id and hash are there already; another hash under the same id is an element of its
     /// own.
     InsertData(data::Data),
+    /// Removes a message that was received. No effect when it is absent.
+    DeleteMessage {
+        /// The id.
+        id: Uuid,
+        /// The hash.
+        hash: Hash,
+    },
+    /// Removes one data element, and leaves others of its id. No effect when it is absent.
+    DropData {
+        /// The id.
+        id: Uuid,
+        /// The hash.
+        hash: Hash,
+    },
+    /// Removes a batch that was received. No effect when it is absent.
+    DeleteBatch {
+        /// The id.
+        id: Uuid,
+        /// The hash.
+        hash: Hash,
+    },
     /// Changes where a data element is published.
     UpdateData(Data),
     /// Removes every data element of an id.

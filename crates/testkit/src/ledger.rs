@@ -15,6 +15,7 @@ use photinus_ports::{
         BatchPin, Blockchain, Cursor, Delivery, Error, KeyIntent, LedgerSink, Listen, Location, Log, Outcome, PinEvent,
         Position, Receipt, Subscription,
     },
+    clock::{self, Clock},
     health::Health,
     journal::Journal,
 };
@@ -56,6 +57,7 @@ struct State {
 struct Block {
     contract: String,
     pin: PinEvent,
+    mined: Time,
 }
 
 impl Ledger {
@@ -84,7 +86,7 @@ impl Ledger {
     /// As [`Ledger::inject`], of the contract at this address.
     pub fn inject_at(&self, contract: &str, pin: PinEvent) {
         let mut state = self.state.lock();
-        state.blocks.push(Block { contract: contract.to_owned(), pin });
+        state.blocks.push(Block { contract: contract.to_owned(), pin, mined: clock::System.now() });
         self.show(&state);
     }
 
@@ -146,7 +148,7 @@ impl Ledger {
         if let Some(block) = state.operations.get(operation) {
             return Ok(*block);
         }
-        state.blocks.push(Block { contract, pin });
+        state.blocks.push(Block { contract, pin, mined: clock::System.now() });
         let number = state.blocks.len() as u64;
         state.operations.insert(operation.to_owned(), number);
         self.show(&state);
@@ -168,7 +170,7 @@ impl Ledger {
 }
 
 /// A log as an adapter reports it.
-fn log(number: u64, Block { contract, pin }: &Block) -> Log {
+fn log(number: u64, Block { contract, pin, mined }: &Block) -> Log {
     let output = json!({
         "author": pin.signer,
         "batchHash": format!("0x{}", photinus_model::Hash::from(pin.batch_hash)),
@@ -181,7 +183,7 @@ fn log(number: u64, Block { contract, pin }: &Block) -> Log {
         position: Position { block: number, transaction: 0, log: 0 },
         name: "BatchPin".to_owned(),
         transaction_hash: transaction_hash(number),
-        timestamp: Time::from_unix_nanos(i64::try_from(number).unwrap_or_default() * 1_000_000_000),
+        timestamp: *mined,
         output: output.as_object().cloned().unwrap_or_default(),
         info: Map::from_iter([("address".to_owned(), Value::String(contract.clone()))]),
         pin: pin.clone(),

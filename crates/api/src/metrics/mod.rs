@@ -33,6 +33,9 @@ pub(crate) struct Metrics {
     refusals: Refusals,
     behind: IntGaugeVec,
     refused: IntGaugeVec,
+    early: IntGaugeVec,
+    early_bytes: IntGaugeVec,
+    early_expired: IntGaugeVec,
     queued: IntGaugeVec,
     alarms: IntGaugeVec,
     expires: IntGaugeVec,
@@ -83,6 +86,17 @@ impl Metrics {
                 &["ns", "node"],
             )?,
             refused: gauge("photinus_exchange_refused", "Deliveries of other nodes that were refused", &["ns"])?,
+            early: gauge(
+                "photinus_exchange_early",
+                "Batches without a pin, and files without a message, that other nodes sent",
+                &["ns", "what"],
+            )?,
+            early_bytes: gauge("photinus_exchange_early_bytes", "Bytes of them, about", &["ns", "what"])?,
+            early_expired: gauge(
+                "photinus_exchange_early_expired",
+                "Batches and files that were thrown away because nothing came for them",
+                &["ns"],
+            )?,
             queued: gauge("photinus_aggregation_queued", "Facts of the ledger and contents that wait", &["ns"])?,
             alarms: gauge("photinus_aggregation_alarms", "What the order of the ledger wants looked at", &["ns"])?,
             expires: gauge(
@@ -114,8 +128,8 @@ impl Metrics {
         Ok(metrics)
     }
 
-    fn gauges(&self) -> [&IntGaugeVec; 13] {
-        let Self { running, parts, faults, waiters, behind, refused, .. } = self;
+    fn gauges(&self) -> [&IntGaugeVec; 16] {
+        let Self { running, parts, faults, waiters, behind, refused, early, early_bytes, early_expired, .. } = self;
         let Self { backlog, backlog_bytes, backlog_refused, queued, alarms, expires, blob_bytes, .. } = self;
         [
             running,
@@ -124,6 +138,9 @@ impl Metrics {
             waiters,
             behind,
             refused,
+            early,
+            early_bytes,
+            early_expired,
             backlog,
             backlog_bytes,
             backlog_refused,
@@ -183,6 +200,13 @@ impl Metrics {
             let aggregation = &vitals.aggregation;
             self.queued.with_label_values(&[&name]).set(i64::try_from(aggregation.queued).unwrap_or(i64::MAX));
             self.alarms.with_label_values(&[&name]).set(i64::try_from(aggregation.alarms.len()).unwrap_or(i64::MAX));
+            for (what, sum) in [("batches", aggregation.early.batches), ("files", aggregation.early.files)] {
+                self.early.with_label_values(&[name.as_str(), what]).set(number(sum.count));
+                let bytes = i64::try_from(sum.bytes).unwrap_or(i64::MAX);
+                self.early_bytes.with_label_values(&[name.as_str(), what]).set(bytes);
+            }
+            let expired = i64::try_from(aggregation.early.expired).unwrap_or(i64::MAX);
+            self.early_expired.with_label_values(&[&name]).set(expired);
             let expires = vitals.certificate.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
             if let Some(expires) = expires {
                 self.expires.with_label_values(&[&name]).set(i64::try_from(expires.as_secs()).unwrap_or(i64::MAX));

@@ -60,11 +60,7 @@ pub(super) async fn apply(
         }
         Decision::Fetch { batch, payload_ref, .. } => fetch(core, group, batch, payload_ref, tx)?,
         Decision::Lacking { batch, pos, lane } => {
-            let lacking = repair::Lacking::new(batch, pos, &lane);
-            if !core.aggregation.is_lacking(batch) && !group.after.lacking.contains(&lacking) {
-                group.push(lacking.remember()?);
-                group.after.lacking.push(lacking);
-            }
+            group.lacks(core, repair::Lacking::new(batch, pos, &lane))?;
         }
         Decision::ActivatePool { pool, .. } => {
             // Without a token connector the rules reject pools before they ask for one.

@@ -18,7 +18,7 @@ use photinus_store::{Change, ChangeSet};
 use tokio::sync::mpsc;
 
 use super::{
-    apply, content as contents, cursor, fetches,
+    apply, content as contents, cursor, early, fetches,
     group::{After, FetchBlob, Group},
     inbox::{Content, Entry, Job},
     ledger::{self, Meaning},
@@ -126,8 +126,13 @@ impl Driver {
             }
         }
         // Of what was committed in parts, a fetch may be written down and not begun.
-        if failed && let Err(error) = fetches::resume(&self.core).await {
-            tracing::error!(namespace = self.core.name(), %error, "fetches cannot be read, the next start resumes them");
+        if failed {
+            if let Err(error) = fetches::resume(&self.core).await {
+                tracing::error!(namespace = self.core.name(), %error, "fetches cannot be read, the next start resumes them");
+            }
+            if let Err(error) = early::load(&self.core).await {
+                tracing::error!(namespace = self.core.name(), %error, "notes cannot be read, the next start reads them");
+            }
         }
         for entry in entries.drain(..) {
             if let Some(durable) = entry.durable {
@@ -160,10 +165,16 @@ impl Driver {
                     turn.content(content).await?;
                 }
                 Job::Unpinned(content, group) => turn.unpinned(content, group.as_ref()).await?,
+                Job::Expire(items) => {
+                    for item in items {
+                        turn.expire(*item).await?;
+                    }
+                }
                 Job::Order(order) => turn.fact(&Fact::Operator(order.clone())).await?,
                 Job::Blob(blob, fetch) => {
                     let hash = blob.hash;
                     turn.received(blob).await?;
+                    turn.file_from_peer(blob).await?;
                     turn.group.push(Change::InsertBlob(blob.clone()));
                     let ended = fetch.as_ref().map(|done| done.changes(turn.group.now));
                     turn.group.changes.extend(ended.into_iter().flatten());
@@ -173,6 +184,9 @@ impl Driver {
             }
         }
         turn.commit().await?;
+        if entries.iter().any(|entry| matches!(entry.job, Job::Ledger(..))) {
+            core.aggregation.took_ledger();
+        }
         Ok(cut)
     }
 }
@@ -210,6 +224,14 @@ impl Turn<'_> {
             let judge = Values { core: self.core, group: &self.group };
             outcome = self.driver.machine.step(&Fact::Continue, &judge).await?;
         }
+    }
+
+    /// Asks the machine something.
+    pub(super) async fn ask<T>(
+        &mut self,
+        question: impl FnMut(&mut rows::Rows) -> Result<explain::Answer<T>, rows::Error>,
+    ) -> Result<T, Error> {
+        Ok(self.driver.machine.ask(question).await?)
     }
 
     async fn commit(&mut self) -> Result<(), Error> {
@@ -294,6 +316,7 @@ impl Turn<'_> {
             return Ok(false);
         }
         let counts = admission == Admission::Taken;
+        self.core.aggregation.took_log(log.timestamp, self.group.now);
         let network = &self.core.options.network_namespace;
         match ledger::read(log, contract, version, network) {
             Meaning::Nothing(why) => {
@@ -317,8 +340,12 @@ impl Turn<'_> {
                     self.group.pinned(&event);
                 }
                 self.tx = Some(event.tx);
+                let batch = event.batch;
                 self.fact(&Fact::Pinned(event)).await?;
                 self.tx = None;
+                if counts {
+                    self.pinned(batch, pos)?;
+                }
                 self.at_hand().await?;
             }
         }
@@ -397,6 +424,11 @@ impl Turn<'_> {
             let now = self.group.now;
             self.core.tally.arrived(&content.batch.payload.messages);
             contents::store(&mut self.group, content, now);
+            self.names(&content.batch);
+            let standing = self.ask(|rows| explain::batch(rows, &facts.batch)).await?;
+            if let (Source::Peer(peer), false) = (&content.source, standing.known || standing.pinned) {
+                self.unpinned_content(&content.batch, peer)?;
+            }
         }
         self.group.groups.extend(crate::groups::definitions_in(&content.batch).map(|(_, group)| (group.hash, group)));
         let lacking = self.group.after.lacking.iter().any(|lacking| lacking.batch() == facts.batch);
@@ -413,16 +445,22 @@ impl Turn<'_> {
         if blob.peer.is_empty() {
             return Ok(());
         }
-        let (space, key) = (crate::space::RECEIVED, blob.peer.as_bytes().to_vec());
-        let before = match self.group.received.get(&blob.peer) {
+        let size = u64::try_from(blob.size).unwrap_or_default();
+        self.count_received(&blob.peer, |before| before.saturating_add(size)).await
+    }
+
+    /// Changes the count of bytes of files that came from a peer.
+    pub(super) async fn count_received(&mut self, peer: &str, change: impl Fn(u64) -> u64) -> Result<(), Error> {
+        let (space, key) = (crate::space::RECEIVED, peer.as_bytes().to_vec());
+        let before = match self.group.received.get(peer) {
             Some(before) => *before,
             None => {
                 let stored = self.core.store.kv_get(self.core.name(), space, &key).await?;
                 stored.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes)
             }
         };
-        let now = before.saturating_add(u64::try_from(blob.size).unwrap_or_default());
-        self.group.received.insert(blob.peer.clone(), now);
+        let now = change(before);
+        self.group.received.insert(peer.to_owned(), now);
         self.group.push(Change::PutKv { space, key, value: now.to_be_bytes().to_vec() });
         Ok(())
     }
@@ -432,11 +470,15 @@ impl Turn<'_> {
         let wanted: Vec<_> = facts.messages.iter().flat_map(|message| &message.data).collect();
         for data in wanted {
             let Some(hash) = data.blob else { continue };
-            let held = own || !self.core.store.read(self.core.name()).blobs_by_hash(hash).await?.is_empty();
+            let held = own
+                || self.group.files.contains(&hash)
+                || !self.core.store.read(self.core.name()).blobs_by_hash(hash).await?.is_empty();
             if held {
                 self.fact(&Fact::BlobHeld(hash)).await?;
                 continue;
             }
+            // It may have been here once, and been deleted.
+            self.fact(&Fact::BlobGone(hash)).await?;
             let public = content.batch.payload.data.iter().find(|found| found.id == data.key.id);
             let public = public.and_then(|data| data.blob.as_ref()).map(|blob| blob.public.clone()).unwrap_or_default();
             if public.is_empty() {
@@ -492,6 +534,20 @@ fn follow(core: &Arc<Core>, after: After) {
     }
     for lacking in after.files {
         super::repair_files::spawn(core, lacking);
+    }
+    core.aggregation.early().take(after.early);
+    core.aggregation.early().count_expired(after.expired);
+    if !after.discarded.is_empty() {
+        let owner = Arc::clone(core);
+        core.tasks.spawn_once("removal of files", async move {
+            for blob in after.discarded {
+                let held = owner.store.read(owner.name()).blobs_by_hash(blob.hash).await;
+                // It may have come again, under the same reference.
+                if held.is_ok_and(|held| held.iter().all(|held| held.payload_ref != blob.payload_ref)) {
+                    crate::data::blob::discard(&owner, &blob.payload_ref).await;
+                }
+            }
+        });
     }
     for batch in after.found {
         core.aggregation.lacks_no_more(batch);

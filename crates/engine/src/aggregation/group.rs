@@ -21,9 +21,12 @@ use photinus_store::{Change, ChangeSet, change};
 
 use serde_json::{Map, Value};
 
-use crate::namespace::Turn;
+use crate::{core::Core, namespace::Turn};
 
-use super::repair::Lacking;
+use super::{
+    early::{Item, Note},
+    repair::Lacking,
+};
 
 /// A batch that shared storage should have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +59,12 @@ pub(super) struct After {
     pub(super) verifiers: Vec<Verifier>,
     /// Where the events of the ledger came from.
     pub(super) logs: Vec<Map<String, Value>>,
+    /// What came early, or does so no longer.
+    pub(super) early: BTreeMap<Item, Option<Note>>,
+    /// How much was thrown away because nothing came for it.
+    pub(super) expired: u64,
+    /// Files whose records are gone.
+    pub(super) discarded: Vec<model::blob::Blob>,
     /// What was decided about the multiparty contracts, in order.
     pub(super) turns: Vec<Turn>,
 }
@@ -63,8 +72,25 @@ pub(super) struct After {
 impl After {
     /// Whether nothing follows.
     pub(super) fn is_empty(&self) -> bool {
-        let Self { fetches, blobs, lacking, found, identities, verifiers, turns, files, logs: _ } = self;
-        let records = files.is_empty() && identities.is_empty() && verifiers.is_empty() && turns.is_empty();
+        let Self {
+            fetches,
+            blobs,
+            lacking,
+            found,
+            identities,
+            verifiers,
+            turns,
+            files,
+            discarded,
+            logs: _,
+            early: _,
+            expired: _,
+        } = self;
+        let records = files.is_empty()
+            && discarded.is_empty()
+            && identities.is_empty()
+            && verifiers.is_empty()
+            && turns.is_empty();
         records && fetches.is_empty() && blobs.is_empty() && lacking.is_empty() && found.is_empty()
     }
 }
@@ -106,6 +132,8 @@ pub(super) struct Group<'a> {
     pub(super) files: HashSet<Hash>,
     /// Batches of this group without a pin that wait for files.
     pub(super) incomplete: Vec<Arc<model::batch::Batch>>,
+    /// Files that batches of this group name, with their data.
+    pub(super) named: HashSet<(Uuid, Hash)>,
     pub(super) after: After,
 }
 
@@ -125,6 +153,7 @@ impl<'a> Group<'a> {
             unpinned: HashSet::new(),
             files: HashSet::new(),
             incomplete: Vec::new(),
+            named: HashSet::new(),
             after: After::default(),
         }
     }
@@ -162,6 +191,15 @@ impl<'a> Group<'a> {
             topic,
             created: self.now,
         }
+    }
+
+    /// A payload is lacking: it is written down, unless it is known to.
+    pub(super) fn lacks(&mut self, core: &Core, lacking: Lacking) -> Result<(), serde_json::Error> {
+        if !core.aggregation.is_lacking(lacking.batch()) && !self.after.lacking.contains(&lacking) {
+            self.push(lacking.remember()?);
+            self.after.lacking.push(lacking);
+        }
+        Ok(())
     }
 
     /// The pins of an event that was just taken.

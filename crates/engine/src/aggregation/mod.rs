@@ -12,6 +12,7 @@ mod content;
 mod cursor;
 mod definition;
 mod driver;
+mod early;
 mod fetches;
 mod group;
 mod inbox;
@@ -32,16 +33,17 @@ use std::{
     collections::{HashSet, VecDeque},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
 };
 
 use async_trait::async_trait;
 pub(crate) use cursor::resume;
+pub use early::{Early, Sum};
 pub(crate) use inbox::Content;
 use inbox::{Entry, Inbox, Job};
-use parking_lot::Mutex;
-use photinus_model::{blob::Blob, group::Group};
+use parking_lot::{Mutex, MutexGuard};
+use photinus_model::{Time, blob::Blob, group::Group};
 pub(crate) use photinus_ports::blockchain::SinkClosed as Closed;
 use photinus_ports::blockchain::{Delivery, LedgerSink, Receipt, SinkClosed};
 use photinus_sequencing::{
@@ -52,7 +54,7 @@ use photinus_sequencing::{
 pub use rewind::Rewind;
 use tokio::sync::{Notify, Semaphore, mpsc};
 
-use crate::{core::Core, operations};
+use crate::{core::Core, operations, options};
 
 /// Why the aggregator could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -94,6 +96,12 @@ pub(crate) struct Handle {
     refused: AtomicU64,
     /// Private payloads that are being asked for, or will be.
     lacking: Mutex<HashSet<BatchKey>>,
+    /// What other nodes sent ahead of what it belongs to.
+    early: Mutex<early::Book>,
+    /// When the last log was taken that was old already.
+    old_log: AtomicI64,
+    /// Whether the ledger has told anything since the start.
+    told: AtomicBool,
     /// Everything that waits for its next attempt is to try at once.
     hurry: Notify,
 }
@@ -115,6 +123,8 @@ pub struct Status {
     pub alarms: Vec<String>,
     /// Contents that shared storage delivered and no member can use.
     pub refused_contents: u64,
+    /// What other nodes sent ahead of what it belongs to.
+    pub early: Early,
 }
 
 impl Handle {
@@ -128,6 +138,9 @@ impl Handle {
             state: Mutex::default(),
             refused: AtomicU64::new(0),
             lacking: Mutex::default(),
+            early: Mutex::default(),
+            old_log: AtomicI64::new(i64::MIN),
+            told: AtomicBool::new(false),
             hurry: Notify::new(),
         }
     }
@@ -142,7 +155,7 @@ impl Handle {
         self.lacking.lock().insert(batch)
     }
 
-    fn is_lacking(&self, batch: BatchKey) -> bool {
+    pub(crate) fn is_lacking(&self, batch: BatchKey) -> bool {
         self.lacking.lock().contains(&batch)
     }
 
@@ -173,6 +186,7 @@ impl Handle {
             error: state.error.clone(),
             alarms: state.alarms.iter().map(|alarm| format!("{alarm:?}")).collect(),
             refused_contents: self.refused.load(Ordering::Relaxed),
+            early: self.early().totals(),
         }
     }
 
@@ -183,6 +197,40 @@ impl Handle {
 
     async fn take(&self, job: Job) -> Result<(), SinkClosed> {
         self.inbox.deliver(job).await
+    }
+
+    fn early(&self) -> MutexGuard<'_, early::Book> {
+        self.early.lock()
+    }
+
+    /// Whether a node may send another batch of this size ahead of its pin.
+    pub(crate) fn has_room(&self, peer: &str, bytes: u64, most: &options::Early) -> bool {
+        self.early().has_room(peer, bytes, most)
+    }
+
+    /// Whether a node may send another file of this size ahead of its message.
+    pub(crate) fn has_room_for_file(&self, peer: &str, bytes: u64, most: &options::Early) -> bool {
+        self.early().has_room_for_file(peer, bytes, most)
+    }
+
+    /// Notes a log that was taken, if it shows that there is more to be read.
+    fn took_log(&self, log: Time, now: Time) {
+        if early::expiry::is_old(log, now) {
+            self.old_log.store(now.as_unix_nanos(), Ordering::Relaxed);
+        }
+    }
+
+    /// Notes that what the ledger told is durable.
+    fn took_ledger(&self) {
+        self.told.store(true, Ordering::Relaxed);
+    }
+
+    fn was_told(&self) -> bool {
+        self.told.load(Ordering::Relaxed)
+    }
+
+    fn last_old_log(&self) -> Time {
+        Time::from_unix_nanos(self.old_log.load(Ordering::Relaxed))
     }
 
     fn downloads(&self) -> &Semaphore {
@@ -242,6 +290,8 @@ pub(crate) async fn start(core: &Arc<Core>) -> Result<(), Error> {
             Ok::<(), std::convert::Infallible>(())
         }
     });
+    early::load(core).await?;
+    early::expiry::spawn(core);
     nodes::introduce_all(core).await?;
     repair::resume(core).await?;
     repair_files::resume(core).await?;

@@ -41,6 +41,7 @@ impl Turn<'_> {
         let now = self.group.now;
         self.core.tally.arrived(&content.batch.payload.messages);
         contents::store(&mut self.group, content, now);
+        self.names(&content.batch);
         let missing = self.missing(&content.batch).await?;
         if missing.is_empty() {
             return self.confirm(&content.batch).await;

@@ -142,7 +142,7 @@ async fn delete(core: &Core, id: Uuid) -> Result<(), Error> {
 
 /// Files of a hash that nobody needs once the data is gone: all of them, if no other data has that hash; else the data's own,
 /// as long as there is another.
-async fn orphans(core: &Core, data: Uuid, hash: Hash) -> Result<Vec<Blob>, store::Error> {
+pub(crate) async fn orphans(core: &Core, data: Uuid, hash: Hash) -> Result<Vec<Blob>, store::Error> {
     let read = core.store.read(core.name());
     let same_hash = DATA.field("blob.hash").map(|field| Filter::Is(Condition::text(field, hash.to_string())));
     let query = Query { limit: Some(2), ..Query::filtered(Filter::All(same_hash.into_iter().collect())) };
@@ -185,7 +185,7 @@ async fn keep(mut received: Received) -> Result<Data, Error> {
 }
 
 /// Removes a file. One that cannot be removed wastes space and does no harm.
-async fn discard(core: &Core, payload_ref: &str) {
+pub(crate) async fn discard(core: &Core, payload_ref: &str) {
     if let Err(error) = core.ports.blobs.delete(payload_ref).await {
         tracing::warn!(namespace = core.name(), payload_ref, %error, "file could not be removed");
     }

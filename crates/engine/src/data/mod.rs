@@ -3,7 +3,7 @@
 //! Blobs flow: their bytes are never held in memory as a whole. Deliberately not here: how blobs and batches of other members
 //! are fetched, and multipart forms.
 
-mod blob;
+pub(crate) mod blob;
 mod create;
 mod error;
 pub(crate) mod inline;

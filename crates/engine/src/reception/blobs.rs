@@ -24,7 +24,7 @@ fn data_of(core: &Core, path: &str) -> Result<Uuid, Refusal> {
 
 /// Whether a peer may send a file of this size.
 pub(super) async fn admit(core: &Core, peer: &PeerId, path: &str, size: u64) -> Result<(), Refusal> {
-    data_of(core, path)?;
+    let data = data_of(core, path)?;
     if sender::node(core, peer).await?.is_none() {
         return Err(later("the sending node is not registered here yet"));
     }
@@ -37,7 +37,11 @@ pub(super) async fn admit(core: &Core, peer: &PeerId, path: &str, size: u64) -> 
         let limit = limits.blobs_per_peer;
         return Err(never(format!("files of {before} bytes have come from this node, and the limit is {limit}")));
     }
-    Ok(())
+    if core.aggregation.has_room_for_file(&peer.0, size, &core.options.delivery.early) {
+        return Ok(());
+    }
+    let named = core.store.read(core.name()).data(data).await.map_err(later)?.is_some();
+    if named { Ok(()) } else { Err(later("many files were sent already ahead of the messages that name them")) }
 }
 
 /// Bytes of files that came from a peer.

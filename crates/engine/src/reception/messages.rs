@@ -61,6 +61,11 @@ pub(super) async fn take(core: &Arc<Core>, peer: &PeerId, payload: &[u8]) -> Res
     if standing == Standing::Unknown || !known {
         admit_early(core, peer, payload.len())?;
     }
+    if !core.aggregation.has_room(&peer.0, payload.len() as u64, &core.options.delivery.early)
+        && !is_pinned(core, &content.batch).await?
+    {
+        return Err(later("much was sent already ahead of its pin: this comes when the ledger has its own"));
+    }
     core.aggregation.received(content).await.map_err(|_| later("the namespace is stopping"))?;
     Ok(manifest)
 }
@@ -72,6 +77,12 @@ async fn is_known(core: &Core, batch: &Batch) -> Result<bool, Refusal> {
     // its own is not the same.
     let same = |known: &photinus_model::batch::Record| known.node == batch.node && known.group == batch.group;
     Ok(known.is_some_and(|known| same(&known)))
+}
+
+/// Whether the ledger names a batch.
+async fn is_pinned(core: &Core, batch: &Batch) -> Result<bool, Refusal> {
+    let pins = core.store.read(core.name()).pins_of(batch.id).await.map_err(later)?;
+    Ok(pins.iter().any(|pin| pin.batch_hash == batch.hash))
 }
 
 /// Checks that the author is a member of the groups that its messages name, and this node as well. `false` if a group is not

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use photinus_engine::options::{Batching, Caches, Delivery, Download, Limits, Retry, Subscriptions};
+use photinus_engine::options::{Batching, Caches, Delivery, Download, Early, Limits, Retry, Subscriptions};
 
 use super::section::Section;
 
@@ -94,6 +94,18 @@ fn delivery(section: &Section<'_>) -> Delivery {
         repair: section.duration("repairAfter", default.repair),
         acknowledgement: section.duration("acknowledgementTimeout", default.acknowledgement),
         retry: retry(&section.section("retry"), "initialDelay", default.retry),
+        early: early(&section.section("early")),
+    }
+}
+
+fn early(section: &Section<'_>) -> Early {
+    let default = Early::default();
+    Early {
+        batches: section.number("maxBatches", default.batches, 1, 1_000_000),
+        size: section.size("maxSize", default.size),
+        files: section.number("maxFiles", default.files, 1, 1_000_000),
+        files_size: section.size("maxFilesSize", default.files_size),
+        expiry: section.duration("expiry", default.expiry).max(Duration::from_millis(1)),
     }
 }
 

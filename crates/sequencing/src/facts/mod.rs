@@ -194,8 +194,12 @@ pub enum Fact {
     Content(Arc<content::Content>, Source),
     /// A group, known to hash to its name, that came some other way than in a pinned message.
     Group(content::Group),
+    /// Content that no event names was thrown away. One that an event names stays.
+    Forgotten(BatchKey),
     /// The blob with this hash is held, whole and verified.
     BlobHeld(Hash),
+    /// The blob with this hash is not held, or not any more.
+    BlobGone(Hash),
     /// The token connector reported a record that names this message.
     TokenSeen(TokenRecord, MessageKey),
     /// The token pool with this id is active.

@@ -10,6 +10,7 @@ use super::row::{
     SlotState, Stored, VerificationState,
 };
 use super::{Key, Rows, Stop};
+use crate::explain::Standing;
 use crate::facts::content::Group;
 use crate::facts::{BatchKey, MessageKey, Place, Pos};
 use crate::text::{Did, Signer};
@@ -110,5 +111,13 @@ impl Rows {
     /// The position of the lowest row of a range whose keys end with one.
     pub(crate) fn first_pos(&mut self, range: &(Key, Key)) -> Result<Option<Pos>, Stop> {
         Ok(self.first(&range.0, &range.1)?.as_deref().and_then(key::trailing_pos))
+    }
+
+    /// Whether the content of a batch is here, and whether an event names it.
+    pub(crate) fn standing(&mut self, batch: &BatchKey) -> Result<Standing, Stop> {
+        let (namings, deliveries) = (key::namings(batch), key::deliveries(batch));
+        self.require([key::batch(batch), key::content(batch)], [namings.clone(), deliveries.clone()])?;
+        let pinned = self.first_pos(&namings)?.is_some() || self.first_pos(&deliveries)?.is_some();
+        Ok(Standing { known: self.content(batch)?.is_some(), pinned })
     }
 }

@@ -33,6 +33,9 @@ impl View<'_> {
             Change::InsertData(data) => self.insert_data(data),
             Change::UpdateData(update) => self.update_data(update),
             Change::DeleteData(id) => self.delete_data(*id),
+            Change::DeleteMessage { id, hash } => self.delete_message(*id, (*hash).into()),
+            Change::DropData { id, hash } => self.drop_one(&lookup::DATA, *id, &(*hash).into()),
+            Change::DeleteBatch { id, hash } => self.drop_one(&lookup::BATCHES, *id, &(*hash).into()),
             Change::InsertBlob(blob) => self.insert_blob(blob),
             Change::DeleteBlob { hash, payload_ref } => self.delete_blob((*hash).into(), payload_ref),
             Change::InsertBatch(batch) => self.insert_batch(batch),
@@ -150,6 +153,34 @@ impl View<'_> {
             self.note(&schema::DATA, Happened::Deleted, id);
         }
         self.set(&lookup::DATA, vec![id.into()], Vec::new());
+        Ok(())
+    }
+
+    fn delete_message(&mut self, id: Uuid, hash: Value) -> Result<(), Refusal> {
+        let rows = self.get(&lookup::MESSAGES, vec![id.into()])?;
+        let numbers: Vec<_> = rows.iter().filter(|row| row[1] == hash).map(|row| row[0].clone()).collect();
+        for number in numbers {
+            if let Value::Int(seq) = number {
+                self.delete(&schema::MESSAGE_DATA, seq);
+            }
+        }
+        self.drop_one(&lookup::MESSAGES, id, &hash)
+    }
+
+    /// Removes the row of an id and a hash by a look-up whose columns begin with number and hash.
+    fn drop_one(&mut self, lookup: &'static lookup::Lookup, id: Uuid, hash: &Value) -> Result<(), Refusal> {
+        let rows = self.get(lookup, vec![id.into()])?.to_vec();
+        let (gone, left): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row[1] == *hash);
+        if gone.is_empty() {
+            return Ok(());
+        }
+        for row in gone {
+            if let Value::Int(seq) = row[0] {
+                self.delete(lookup.table, seq);
+            }
+        }
+        self.note(lookup.table, Happened::Deleted, id);
+        self.set(lookup, vec![id.into()], left);
         Ok(())
     }
 

@@ -46,8 +46,14 @@ fn add(ns: i64, change: &Change, into: &mut Wants) {
         Change::UpdateData(data) => {
             want(&lookup::DATA, data.id.into());
         }
-        Change::DeleteData(id) => {
+        Change::DeleteData(id) | Change::DropData { id, .. } => {
             want(&lookup::DATA, (*id).into());
+        }
+        Change::DeleteMessage { id, .. } => {
+            want(&lookup::MESSAGES, (*id).into());
+        }
+        Change::DeleteBatch { id, .. } => {
+            want(&lookup::BATCHES, (*id).into());
         }
         Change::InsertBlob(blob) => {
             want(&lookup::BLOBS, blob.hash.into());

@@ -1,6 +1,11 @@
 //! Every change, read back whole.
 
-use photinus_model::{Hash, message::State, namespace::Namespace, operation::Status};
+use photinus_model::{
+    Hash, batch,
+    message::{Message, State},
+    namespace::Namespace,
+    operation::Status,
+};
 use photinus_query::Query;
 use photinus_store::{Change, change};
 
@@ -114,6 +119,44 @@ on_both! {
         assert_eq!(read.data(id(1)).await.unwrap(), Some(published));
         assert_eq!(read.data(id(2)).await.unwrap(), None);
         assert_eq!(read.blobs_by_hash(hash(5)).await.unwrap(), [records::blob(2)]);
+        store.close().await;
+    }
+
+    async fn received_content_goes_by_id_and_hash(place: Place) {
+        let store = place.open().await;
+        let other = Message { hash: Some(hash(9)), idempotency_key: None, ..records::message(1) };
+        let first = Message { idempotency_key: None, ..records::message(1) };
+        let of_other = photinus_model::data::Data { hash: Some(hash(9)), ..records::data(1) };
+        let batch = batch::Record { hash: Some(hash(9)), ..records::batch(1) };
+        commit(&store, [
+            Change::KeepMessage(first.clone()),
+            Change::KeepMessage(other.clone()),
+            Change::InsertData(records::data(1)),
+            Change::InsertData(of_other.clone()),
+            Change::InsertBatch(records::batch(1)),
+            Change::InsertBatch(batch.clone()),
+        ]).await.unwrap();
+        let gone = |hash| [
+            Change::DeleteMessage { id: id(1), hash },
+            Change::DropData { id: id(1), hash },
+            Change::DeleteBatch { id: id(1), hash },
+        ];
+        commit(&store, gone(hash(77))).await.unwrap();
+        commit(&store, gone(hash(9))).await.unwrap();
+        let read = store.read(NS);
+        assert_eq!(read.message_with_hash(id(1), hash(9)).await.unwrap(), None);
+        assert_eq!(read.message_with_hash(id(1), hash(1)).await.unwrap(), Some(first.clone()));
+        assert_eq!(read.data_with_hash(id(1), hash(9)).await.unwrap(), None);
+        assert_eq!(read.data(id(1)).await.unwrap(), Some(records::data(1)));
+        assert_eq!(read.batch_with_hash(id(1), hash(9)).await.unwrap(), None);
+        assert_eq!(read.batch(id(1)).await.unwrap(), Some(records::batch(1)));
+        let data = first.data[0].id;
+        let users = read.messages_of_data(data, &Query::first(9)).await.unwrap().items;
+        assert_eq!(users, [first.clone()]);
+        // What went may come again.
+        commit(&store, [Change::KeepMessage(other.clone()), Change::InsertData(of_other), Change::InsertBatch(batch)]).await.unwrap();
+        let users = read.messages_of_data(data, &Query::first(9)).await.unwrap().items;
+        assert_eq!(users.len(), 2);
         store.close().await;
     }
 

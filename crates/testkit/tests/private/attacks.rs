@@ -1,120 +1,19 @@
 //! A peer with a valid certificate that lies about everything else.
 
 use photinus_model::{
-    Hash, JsonText, Time, Uuid,
+    Hash, Time, Uuid,
     batch::{self, Batch},
-    data::{Data, Validator},
     group::Group,
-    message::{DataRef, Header, Message, TxType, Type},
-    pin, transaction, wire,
+    message::{TxType, Type},
+    wire,
 };
-use photinus_ports::{
-    exchange::{Refusal, Route},
-    ids::{Ids, Random},
+use photinus_ports::exchange::{Refusal, Route};
+use photinus_testkit::network::{NAMESPACE, Network, peer};
+
+use crate::{
+    forgery::{Forgery, inject, log, node, route},
+    inputs::{all_confirmed, confirmed, decisions_on, message, registered, unpinned, until_final},
 };
-use photinus_testkit::network::{Member, NAMESPACE, Network, key, peer};
-
-use crate::inputs::{all_confirmed, confirmed, decisions_on, message, registered, unpinned, until_final};
-
-/// What the liar writes; the truth unless changed.
-struct Forgery {
-    author: usize,
-    node: usize,
-    group: Hash,
-    tx_type: TxType,
-    kind: Type,
-    id: Uuid,
-    batch: Uuid,
-}
-
-impl Forgery {
-    fn new(author: usize, group: Hash) -> Self {
-        Self {
-            author,
-            node: author,
-            group,
-            tx_type: TxType::BatchPin,
-            kind: Type::Private,
-            id: Random.next(),
-            batch: Random.next(),
-        }
-    }
-
-    async fn batch(&self, member: &Member, value: &str) -> Batch {
-        let node = node(member, self.node).await;
-        let author = format!("did:firefly:org/org_{}", self.author);
-        let mut data = Data {
-            id: Random.next(),
-            validator: Validator::Json,
-            namespace: String::new(),
-            hash: None,
-            created: Some(Time::from_unix_nanos(1)),
-            datatype: None,
-            value: Some(JsonText::parse(&format!("{value:?}")).unwrap()),
-            public: String::new(),
-            blob: None,
-        };
-        data.seal().unwrap();
-        let mut message = Message {
-            header: Header {
-                id: self.id,
-                cid: None,
-                kind: self.kind.clone(),
-                tx_type: self.tx_type.clone(),
-                author: author.clone(),
-                key: key(self.author),
-                created: Some(Time::from_unix_nanos(1)),
-                namespace: NAMESPACE.into(),
-                group: Some(self.group),
-                topics: vec!["t".into()],
-                tag: String::new(),
-                data_hash: None,
-                tx_parent: None,
-            },
-            local_namespace: String::new(),
-            hash: None,
-            batch: None,
-            tx_id: None,
-            state: None,
-            confirmed: None,
-            reject_reason: String::new(),
-            data: vec![DataRef { id: data.id, hash: data.hash.unwrap() }],
-            pins: Vec::new(),
-            idempotency_key: None,
-        };
-        message.seal().unwrap();
-        if self.tx_type == TxType::BatchPin {
-            message.pins = vec![pin::text(pin::private_pin("t", self.group, &author, 0), 0)];
-        }
-        let draft = batch::Draft {
-            id: self.batch,
-            kind: batch::Type::Private,
-            namespace: NAMESPACE.into(),
-            node: Some(node),
-            group: Some(self.group),
-            created: Time::from_unix_nanos(1),
-            author,
-            key: key(self.author),
-            tx: transaction::Ref { kind: self.tx_type.clone(), id: Some(Random.next()) },
-            messages: vec![message],
-            data: vec![data],
-        };
-        draft.seal().batch
-    }
-}
-
-async fn node(member: &Member, index: usize) -> Uuid {
-    let did = format!("did:firefly:node/node_{index}");
-    member.store.read(NAMESPACE).identity_by_did(&did).await.unwrap().unwrap().id
-}
-
-fn route(from: usize, to: usize) -> Route {
-    Route { from: peer(from), to: peer(to) }
-}
-
-async fn inject(network: &Network, from: usize, to: usize, batch: &Batch) -> Result<String, Refusal> {
-    network.fabric.inject(route(from, to), wire::wrap(None, batch)).await
-}
 
 /// Says no for good, with these words, and nothing was stored.
 async fn refused(network: &Network, from: usize, batch: &Batch, words: &str) {
@@ -134,7 +33,7 @@ async fn refused(network: &Network, from: usize, batch: &Batch, words: &str) {
 }
 
 /// A group of the first two of three members.
-async fn pair() -> (Network, Hash) {
+pub(crate) async fn pair() -> (Network, Hash) {
     let network = registered(3).await;
     let group = confirmed(&network.members[0], message(&[0, 1], "first", 1)).await.header.group.unwrap();
     (network, group)
@@ -228,21 +127,6 @@ async fn of_two_payloads_for_one_pin_the_pinned_one_counts() {
     until_final(&network.members[0], &[id]).await;
     assert_eq!(decisions_on(&network.members[0], "t").await, all_confirmed(&[id]));
     network.stop().await;
-}
-
-/// The log that pins a private batch.
-fn log(batch: &Batch) -> photinus_ports::blockchain::PinEvent {
-    let mut uuids = [0; 32];
-    uuids[..16].copy_from_slice(batch.payload.tx.id.unwrap().as_bytes());
-    uuids[16..].copy_from_slice(batch.id.as_bytes());
-    photinus_ports::blockchain::PinEvent {
-        signer: batch.key.clone(),
-        action: pin::onchain::ACTION_BATCH_PIN.into(),
-        uuids,
-        batch_hash: *batch.hash.as_bytes(),
-        payload_ref: String::new(),
-        contexts: pin::private_contexts(&batch.payload.messages).unwrap(),
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

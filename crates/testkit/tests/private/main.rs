@@ -4,7 +4,9 @@
 mod attacks;
 mod blobs;
 mod crash;
+mod early;
 mod faults;
+mod forgery;
 mod groups;
 mod inputs;
 mod messages;

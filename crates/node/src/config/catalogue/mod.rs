@@ -196,6 +196,16 @@ const DELIVERY: &[Key] = &[
     Key("repairAfter", Used),
     Key("acknowledgementTimeout", Used),
     Key("retry", Section(&[&[Key("initialDelay", Used), Key("maxDelay", Used), Key("factor", Used)]])),
+    Key("early", Section(&[EARLY])),
+];
+
+/// What other nodes may send ahead of what it belongs to.
+const EARLY: &[Key] = &[
+    Key("maxBatches", Used),
+    Key("maxSize", Used),
+    Key("maxFiles", Used),
+    Key("maxFilesSize", Used),
+    Key("expiry", Used),
 ];
 
 /// What applications and peers may ask for. Ours.

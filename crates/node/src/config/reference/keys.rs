@@ -388,6 +388,16 @@ pub(super) const GROUPS: &[Group] = &[
             doc("retry.initialDelay", Duration, Is("250ms"), "First wait before a node that is away is tried again"),
             doc("retry.maxDelay", Duration, Is("30s"), "Longest such wait"),
             doc("retry.factor", Number, Is("2"), "What each such wait is multiplied by"),
+            doc(
+                "early.maxBatches",
+                Number,
+                Is("10000"),
+                "Batches taken ahead of their pins; more are to be sent again",
+            ),
+            doc("early.maxSize", Size, Is("256Mb"), "Bytes of them"),
+            doc("early.maxFiles", Number, Is("1000"), "Files taken ahead of the messages that name them"),
+            doc("early.maxFilesSize", Size, Is("100Gb"), "Bytes of them"),
+            doc("early.expiry", Duration, Is("168h"), "How long such batches and files are kept; see Operating a node"),
         ],
     },
     Group {

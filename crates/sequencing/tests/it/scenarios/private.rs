@@ -460,3 +460,41 @@ fn a_lane_that_becomes_known_late_is_caught_up_with() {
     }
     assert_eq!(on.member.order(&sent.iter().map(|one| &one.message).collect::<Vec<_>>()), (0..300).collect::<Vec<_>>());
 }
+
+/// Content that nobody pinned is forgotten, whole; content that somebody pinned is not, and what comes again counts.
+#[test]
+fn content_without_a_pin_can_be_forgotten() {
+    let mut start = start();
+    let one = start.send("a", &["t"], &[0]);
+    start.member.take(&one.content());
+    let rows = start.member.table.len();
+    let two = start.send("a", &["t"], &[1]);
+    start.member.take(&two.content());
+    start.member.take(&Fact::Forgotten(two.content.batch));
+    assert_eq!(start.member.table.len(), rows);
+    start.member.take(&one.event());
+    start.member.take(&two.event());
+    start.member.take(&Fact::Forgotten(one.content.batch));
+    assert_eq!(start.member.order(&[&one.message, &two.message]), [0]);
+    start.member.take(&two.content());
+    assert_eq!(start.member.order(&[&one.message, &two.message]), [0, 1]);
+}
+
+/// A blob that was deleted is waited for again.
+#[test]
+fn a_blob_that_is_gone_is_missed() {
+    let mut start = start();
+    let hash = Hash::of("file");
+    let mut message = start.net.secret(&start.group, &["t"]);
+    message.data.push(photinus_sequencing::facts::content::Data {
+        key: photinus_sequencing::facts::DataKey { id: photinus_model::Uuid::from_u128(9), hash },
+        has_value: false,
+        datatype: None,
+        blob: Some(hash),
+    });
+    let sent = start.pin("a", message, &[0]);
+    start.member.feed(&[Fact::BlobHeld(hash), Fact::BlobGone(hash), sent.content(), sent.event()]);
+    assert_eq!(start.member.order(&[&sent.message]), [] as [usize; 0]);
+    start.member.take(&Fact::BlobHeld(hash));
+    assert_eq!(start.member.order(&[&sent.message]), [0]);
+}
