@@ -96,7 +96,11 @@ impl Ledger {
         let mut state = self.state.lock();
         let kept = usize::try_from(from).unwrap_or(usize::MAX).saturating_sub(1);
         state.blocks.truncate(kept);
-        state.blocks.extend(pins.into_iter().map(|pin| Block { contract: CONTRACT.to_owned(), pin }));
+        state.blocks.extend(pins.into_iter().map(|pin| Block {
+            contract: CONTRACT.to_owned(),
+            pin,
+            mined: clock::System.now(),
+        }));
         state.forks.push(from);
         self.show(&state);
     }
