@@ -59,6 +59,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("photinus-xtask", &["photinus-simulation"]),
+    ("photinus-standins", &["photinus-model"]),
     (
         "photinus-testkit",
         &[

@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     /// Made by `openssl req -x509`, as FireFly's tools make them.
-    const PEM: &str = include_str!("../tests/it/certificate.pem");
+    const PEM: &str = include_str!("../../../standins/src/sidecar/certificate.pem");
     const ENDS: u64 = 2110639981;
 
     #[test]

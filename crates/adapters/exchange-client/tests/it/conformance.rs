@@ -4,12 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use photinus_ports::{blobs::BlobStore, exchange::DataExchange};
+use photinus_standins::sidecar::{Manners, Sidecar, Wires};
 use photinus_testkit::conformance::exchange::{Promises, Rig, Side, check};
 
-use crate::{
-    member::{Member, options},
-    sidecar::{Manners, Sidecar, Wires},
-};
+use crate::member::{Member, options};
 
 struct Beside {
     sidecars: [Sidecar; 2],

@@ -7,13 +7,11 @@ use photinus_ports::{
     health::Health,
     peers::PeerId,
 };
+use photinus_standins::sidecar::{Manners, Sidecar, Wires};
 use photinus_testkit::conformance::inbox::{Inbox, manifest};
 use serde_json::{Map, Value, json};
 
-use crate::{
-    member::{Member, options},
-    sidecar::{Manners, Sidecar, Wires},
-};
+use crate::member::{Member, options};
 
 async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let waiting = async {

@@ -5,4 +5,3 @@ mod conformance;
 mod faults;
 mod member;
 mod real;
-mod sidecar;

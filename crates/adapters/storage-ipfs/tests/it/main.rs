@@ -1,13 +1,11 @@
 //! Shared storage on a small server that answers as a real Kubo node was seen to, and members that keep other kinds of storage.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-mod kubo;
 mod wires;
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use kubo::Kubo;
 use photinus_model::cid;
 use photinus_ports::{
     health::Health,
@@ -15,6 +13,7 @@ use photinus_ports::{
     storage::{Error, SharedStorage},
     stream,
 };
+use photinus_standins::kubo::Kubo;
 use photinus_storage_ipfs::{Handle, Options, Service};
 use photinus_testkit::conformance::{self, chunks, pattern};
 use tokio_util::sync::CancellationToken;

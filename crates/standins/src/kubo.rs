@@ -28,13 +28,15 @@ struct Node {
     differently: AtomicBool,
 }
 
-pub(crate) struct Kubo {
+/// A running one. It serves until the runtime that started it ends.
+pub struct Kubo {
     node: Arc<Node>,
     address: SocketAddr,
 }
 
 impl Kubo {
-    pub(crate) async fn start() -> Self {
+    /// Starts one that is empty.
+    pub async fn start() -> Self {
         let node = Arc::new(Node::default());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -49,25 +51,28 @@ impl Kubo {
         Self { node, address }
     }
 
-    pub(crate) fn url(&self) -> String {
+    /// Where API and gateway are.
+    pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// What its garbage collection leaves.
-    pub(crate) fn pins(&self) -> BTreeSet<String> {
+    pub fn pins(&self) -> BTreeSet<String> {
         self.node.pins.lock().clone()
     }
 
     /// Puts bytes under a reference, whether it is theirs or not.
-    pub(crate) fn put(&self, reference: &str, content: Vec<u8>) {
+    pub fn put(&self, reference: &str, content: Vec<u8>) {
         self.node.contents.lock().insert(reference.to_owned(), content.into());
     }
 
-    pub(crate) fn fail(&self, failing: bool) {
+    /// Refuses everything, or no more.
+    pub fn fail(&self, failing: bool) {
         self.node.failing.store(failing, Ordering::SeqCst);
     }
 
-    pub(crate) fn shape_differently(&self) {
+    /// Gives contents other references than theirs.
+    pub fn shape_differently(&self) {
         self.node.differently.store(true, Ordering::SeqCst);
     }
 }
