@@ -197,7 +197,7 @@ mod tests {
             pins: Vec::new(),
             idempotency_key: None,
         };
-        Arc::new(Sealed { message, data: Vec::new(), size })
+        Arc::new(Sealed { message, data: Vec::new(), size, sent: parking_lot::Mutex::default() })
     }
 
     fn backlog(messages: usize, bytes: usize) -> Backlog {

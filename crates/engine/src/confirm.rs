@@ -5,11 +5,15 @@
 //! the feed it looks every subject up once.
 //! Waiters do not survive a restart; their callers are gone by then too.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, hash_map},
+    sync::Arc,
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use photinus_model::{
-    Uuid,
+    Time, Uuid,
     event::{self, Event},
     message::{Message, State},
 };
@@ -91,6 +95,8 @@ pub(crate) enum Subject {
 pub(crate) enum Verdict {
     /// The message is decided; its record says how.
     Message(Arc<Message>),
+    /// The message is confirmed, as whoever waits with a copy of it needs no record to know: its transaction, and when.
+    Confirmed(Option<Uuid>, Time),
     /// The identity is registered or updated.
     Identity,
 }
@@ -104,8 +110,15 @@ pub(crate) struct Bridge {
 #[derive(Default)]
 struct Waiting {
     next: u64,
-    by_subject: HashMap<Subject, Vec<(u64, oneshot::Sender<Verdict>)>>,
+    by_subject: HashMap<Subject, Vec<Place>>,
     count: usize,
+}
+
+struct Place {
+    ticket: u64,
+    /// Whether the caller has a copy of the message, so that no record is read for it if the message is confirmed.
+    copy: bool,
+    wake: oneshot::Sender<Verdict>,
 }
 
 /// A caller's place in the bridge; dropping it gives the place up.
@@ -124,11 +137,20 @@ impl Bridge {
 
     /// A place to wait for the message or identity of this id. To be taken before it is stored.
     pub(crate) fn register(&self, subject: Uuid) -> Result<Waiter, Error> {
-        self.register_for(Subject::Of(subject))
+        self.place(Subject::Of(subject), false)
+    }
+
+    /// As [`Bridge::register`], for a caller who has a copy of the message.
+    pub(crate) fn register_with_copy(&self, message: Uuid) -> Result<Waiter, Error> {
+        self.place(Subject::Of(message), true)
     }
 
     /// As [`Bridge::register`], for any subject.
     pub(crate) fn register_for(&self, subject: Subject) -> Result<Waiter, Error> {
+        self.place(subject, false)
+    }
+
+    fn place(&self, subject: Subject, copy: bool) -> Result<Waiter, Error> {
         let (wake, verdict) = oneshot::channel();
         let mut waiting = self.waiting.lock();
         if waiting.count >= self.limit {
@@ -137,7 +159,7 @@ impl Bridge {
         let ticket = waiting.next;
         waiting.next += 1;
         waiting.count += 1;
-        waiting.by_subject.entry(subject).or_default().push((ticket, wake));
+        waiting.by_subject.entry(subject).or_default().push(Place { ticket, copy, wake });
         Ok(Waiter { subject, ticket, verdict, waiting: Arc::clone(&self.waiting) })
     }
 
@@ -149,9 +171,11 @@ impl Bridge {
             let Some(subject) = event.reference else { continue };
             match event.kind {
                 kind if is_about_identity(kind) => self.settle(Subject::Of(subject), &Verdict::Identity),
-                event::Type::MessageConfirmed | event::Type::MessageRejected => {
+                event::Type::MessageConfirmed => {
+                    self.wake(Subject::Of(subject), &Verdict::Confirmed(event.tx, event.created), |place| place.copy);
                     messages.push((subject, event.correlator));
                 }
+                event::Type::MessageRejected => messages.push((subject, event.correlator)),
                 _ => {}
             }
         }
@@ -169,15 +193,24 @@ impl Bridge {
 
     /// Wakes whoever waits for the subject.
     fn settle(&self, subject: Subject, verdict: &Verdict) {
-        let woken = {
+        self.wake(subject, verdict, |_| true);
+    }
+
+    /// As [`Bridge::settle`], those whom `who` names.
+    fn wake(&self, subject: Subject, verdict: &Verdict, who: impl Fn(&Place) -> bool) {
+        let woken: Vec<_> = {
             let mut waiting = self.waiting.lock();
-            let Some(woken) = waiting.by_subject.remove(&subject) else { return };
+            let hash_map::Entry::Occupied(mut places) = waiting.by_subject.entry(subject) else { return };
+            let woken: Vec<_> = places.get_mut().extract_if(.., |place| who(place)).collect();
+            if places.get().is_empty() {
+                places.remove();
+            }
             waiting.count -= woken.len();
             woken
         };
-        for (_, wake) in woken {
+        for place in woken {
             // The caller may have given up at this moment; then nobody is left to tell.
-            let _ = wake.send(verdict.clone());
+            let _ = place.wake.send(verdict.clone());
         }
     }
 
@@ -208,7 +241,7 @@ impl Drop for Waiter {
         let mut waiting = self.waiting.lock();
         let Some(places) = waiting.by_subject.get_mut(&self.subject) else { return };
         let before = places.len();
-        places.retain(|(ticket, _)| *ticket != self.ticket);
+        places.retain(|place| place.ticket != self.ticket);
         let (gone, empty) = (before - places.len(), places.is_empty());
         waiting.count -= gone;
         if empty {
@@ -347,6 +380,21 @@ mod tests {
         assert_eq!(second.verdict(LONG).await.unwrap(), Verdict::Identity);
         assert_eq!(bridge.subjects(), [Subject::Of(Uuid::from_u128(2))]);
         drop(other);
+        assert_eq!(bridge.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn whoever_has_a_copy_is_told_without_a_read() {
+        let (bridge, subject) = (Bridge::new(10), Uuid::from_u128(1));
+        let (with, without) = (bridge.register_with_copy(subject).unwrap(), bridge.register(subject).unwrap());
+        let also = bridge.register_with_copy(Uuid::from_u128(2)).unwrap();
+        let tx = Some(Uuid::from_u128(3));
+        let rejected = event(event::Type::MessageRejected, Uuid::from_u128(2));
+        let confirmed = Event { tx, ..event(event::Type::MessageConfirmed, subject) };
+        assert_eq!(bridge.notice(&[rejected, confirmed]), [subject, Uuid::from_u128(2)]);
+        assert_eq!(with.verdict(LONG).await.unwrap(), Verdict::Confirmed(tx, Time::from_unix_nanos(0)));
+        assert_eq!(bridge.len(), 2);
+        drop((without, also));
         assert_eq!(bridge.len(), 0);
     }
 

@@ -4,12 +4,16 @@
 //! way the next ones gather, up to the configured size. A processor works in order, so batches are pinned in the order in
 //! which they were sealed, and one author's trouble delays nobody else.
 //!
+//! A message whose batch comes at once is stored with it ([`arrival`]); any other is stored first.
+//!
 //! Memory carries the messages from the request to the processor. The store is what is read when there are more than fit, and
 //! after a crash: sealed batches that were not pinned are sent again unchanged, and messages that no batch holds are batched.
 //!
 //! Deliberately not here: the queues of what is owed to other members (module `delivery`).
 
+mod admission;
 mod again;
+mod arrival;
 mod cut;
 mod dispatch;
 mod private;
@@ -20,9 +24,17 @@ mod seal;
 pub mod status;
 mod stream;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 pub(crate) use again::pin_again;
+pub(crate) use arrival::Arriving;
 pub(crate) use cut::{Bounds, Entry};
 pub(crate) use dispatch::repeat;
 use parking_lot::Mutex;
@@ -39,12 +51,43 @@ use crate::{core::Core, messaging::Sealed};
 #[derive(Default)]
 pub(crate) struct Handle {
     processors: Mutex<HashMap<Stream, Arc<Processor>>>,
+    /// Requests whose messages are about to be stored.
+    crowd: AtomicUsize,
 }
 
 /// Hands a stored message to its processor. Never waits: what the processor cannot hold it reads from the store.
 pub(crate) fn offer(core: &Arc<Core>, sealed: Arc<Sealed>) {
     let stream = Stream::of(&sealed.message.header);
     with_processor(core, &stream, |processor| processor.queue.push(sealed));
+}
+
+/// Leaves a message that is not stored yet to its processor, which stores it with its batch. `None` when it is better stored at
+/// once. `confirm` says that the request waits for the message to be decided.
+pub(crate) fn leave(core: &Arc<Core>, sealed: &Arc<Sealed>, confirm: bool) -> Option<Arriving> {
+    let stream = Stream::of(&sealed.message.header);
+    let crowd = core.batching.crowd.load(Ordering::Relaxed);
+    with_processor(core, &stream, |processor| processor.queue.arrive(sealed, confirm, crowd))
+}
+
+/// Notes that a message was left to its processor in vain: the next ones are stored at once, until it has sent a batch again.
+pub(crate) fn late(core: &Arc<Core>, sealed: &Sealed) {
+    let stream = Stream::of(&sealed.message.header);
+    with_processor(core, &stream, |processor| processor.queue.paced(Duration::MAX));
+}
+
+/// Counts a request whose messages are about to be stored, for as long as this is held.
+pub(crate) fn in_crowd(core: &Core) -> InCrowd<'_> {
+    core.batching.crowd.fetch_add(1, Ordering::Relaxed);
+    InCrowd(&core.batching.crowd)
+}
+
+/// See [`in_crowd`].
+pub(crate) struct InCrowd<'a>(&'a AtomicUsize);
+
+impl Drop for InCrowd<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Hands a batch that was sealed before a crash to its processor, ahead of everything else.
@@ -54,15 +97,16 @@ pub(crate) fn resume(core: &Arc<Core>, batch: Outbound) {
 }
 
 /// Calls `act` with the stream's processor, which is started if need be and cannot end meanwhile.
-fn with_processor(core: &Arc<Core>, stream: &Stream, act: impl FnOnce(&Processor)) {
+fn with_processor<T>(core: &Arc<Core>, stream: &Stream, act: impl FnOnce(&Processor) -> T) -> T {
     let mut processors = core.batching.processors.lock();
     match processors.get(stream) {
         Some(processor) => act(processor),
         None => {
             let processor = Arc::new(Processor::new(stream.clone(), core.options.batching.queue));
-            act(&processor);
+            let done = act(&processor);
             processors.insert(stream.clone(), Arc::clone(&processor));
             processor::spawn(core, processor);
+            done
         }
     }
 }

@@ -23,11 +23,10 @@ use photinus_model::{
 use photinus_store::{Change, ChangeSet, change};
 use serde_json::json;
 
-use super::{Stream, seal::Outbound};
+use super::{Stream, queue::Waiting, seal::Outbound};
 use crate::{
     core::Core,
     delivery::{self, Delivery, What},
-    messaging::Sealed,
     space,
 };
 
@@ -83,12 +82,12 @@ pub(super) async fn assemble(
     stream: &Stream,
     group: Hash,
     nonces: &mut Nonces,
-    sealed: &[Arc<Sealed>],
+    waiting: &[Waiting],
 ) -> Result<Outbound, photinus_store::Error> {
     nonces.sealing.clear();
-    let mut messages = Vec::with_capacity(sealed.len());
-    for one in sealed {
-        let mut message = one.message.clone();
+    let mut messages = Vec::with_capacity(waiting.len());
+    for one in waiting {
+        let mut message = one.sealed.message.clone();
         if stream.pinned {
             message.pins = pins(core, stream, group, nonces, &message).await?;
         }
@@ -108,7 +107,7 @@ pub(super) async fn assemble(
         key: messages.first().map(|message| message.header.key.clone()).unwrap_or_default(),
         tx: transaction::Ref { kind, id: Some(tx) },
         messages,
-        data: sealed.iter().flat_map(|sealed| sealed.data.iter().map(|entry| entry.data.clone())).collect(),
+        data: waiting.iter().flat_map(|one| one.sealed.data.iter().map(|entry| entry.data.clone())).collect(),
     };
     let batch::Sealed { batch, manifest_text, .. } = draft.seal();
     let recipients = recipients(core, group).await?;

@@ -1,22 +1,22 @@
 //! One stream's batches, one after the other.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use photinus_model::{Uuid, message::State as MessageState};
+use photinus_model::{Uuid, batch, message::State as MessageState};
 use photinus_sequencing::facts::Source;
 use photinus_store as store;
 use tokio::time::Instant;
 
 use super::{
-    Bounds, Stream, dispatch,
+    Bounds, Stream, admission, dispatch,
     private::{self, Nonces},
-    queue::{Queue, Work},
+    queue::{Queue, Waiting, Work},
     recover,
     seal::{self, Outbound},
     status::{self, Totals},
 };
-use crate::{aggregation, confirm, core::Core, messaging::Sealed};
+use crate::{aggregation, confirm, core::Core, messaging::Sent};
 
 /// The state of one stream's processor.
 pub(super) struct Processor {
@@ -116,11 +116,13 @@ async fn run(core: Arc<Core>, processor: Arc<Processor>) -> Result<(), serde_jso
             }
             Ok(Work::Sealed(outbound)) => flush(&core, &processor, Arc::from(outbound)).await,
             Ok(Work::Messages(messages)) => {
+                let since = Instant::now();
                 if let Some(outbound) = sealed(&core, &processor, &mut nonces, messages).await? {
                     let last = outbound.batch.payload.messages.last().filter(|_| outbound.is_pinned());
                     pinned = last.and_then(|message| core.confirmations.register(message.header.id).ok());
                     flush(&core, &processor, Arc::new(outbound)).await;
                 }
+                processor.queue.paced(since.elapsed());
             }
             Ok(Work::CatchUp) => catch_up(&core, &processor).await,
         }
@@ -146,7 +148,7 @@ async fn sealed(
     core: &Core,
     processor: &Processor,
     nonces: &mut Nonces,
-    mut messages: Vec<Arc<Sealed>>,
+    mut messages: Vec<Waiting>,
 ) -> Result<Option<Outbound>, serde_json::Error> {
     let mut backoff = core.tasks.backoff(core.options.retry);
     let mut assembled = None;
@@ -185,7 +187,7 @@ async fn attempt(
     core: &Core,
     processor: &Processor,
     nonces: &mut Nonces,
-    messages: &mut Vec<Arc<Sealed>>,
+    messages: &mut Vec<Waiting>,
     assembled: &mut Option<Outbound>,
 ) -> Result<Option<Outbound>, Failure> {
     let stream = &processor.stream;
@@ -196,60 +198,72 @@ async fn attempt(
             None => seal::assemble(core, &stream.author, messages),
         }),
     };
-    let stored = core.store.submit(seal::changes(core, outbound).map_err(Failure::Json)?);
+    sent(outbound, messages);
+    let stored = core.store.submit(seal::changes(core, outbound, messages).map_err(Failure::Json)?);
     let (stored, published) = tokio::join!(stored, dispatch::publish_early(core, outbound));
     outbound.published = published;
-    match stored {
-        Ok(_) => in_batch(core, messages),
-        Err(store::Error::Conflict(_)) => match still_waiting(core, outbound.batch.id, messages).await? {
-            Waiting::Stored => in_batch(core, messages),
-            Waiting::None => {
-                in_batch(core, messages);
-                nonces.forget();
-                return Ok(None);
-            }
-            Waiting::These(rest) => {
-                *messages = rest;
-                *assembled = None;
-                nonces.forget();
-                return Err(Failure::Changed);
-            }
-        },
-        Err(error) => return Err(error.into()),
+    let Err(error) = stored else {
+        in_batch(core, messages);
+        nonces.keep();
+        return Ok(assembled.take());
+    };
+    let refused = matches!(error, store::Error::Refused(_)) && !messages.iter().all(Waiting::is_stored);
+    if matches!(error, store::Error::Conflict(_)) && is_stored(core, outbound.batch.id).await? {
+        // An earlier attempt got through without saying so.
+        in_batch(core, messages);
+        nonces.keep();
+        return Ok(assembled.take());
     }
-    nonces.keep();
-    Ok(assembled.take())
+    let again = if refused || matches!(error, store::Error::Conflict(_)) {
+        admission::store_each(core, messages).await;
+        Failure::Changed
+    } else if admission::failed(messages, &error) {
+        Failure::Again(error.to_string())
+    } else {
+        return Err(error.into());
+    };
+    // What was assembled has other messages.
+    *assembled = None;
+    nonces.forget();
+    keep_waiting(core, messages).await?;
+    if messages.is_empty() { Ok(None) } else { Err(again) }
+}
+
+/// Tells messages how they are sent, before anybody can be told that they are confirmed: whoever waits for them need not read it.
+fn sent(outbound: &Outbound, messages: &[Waiting]) {
+    let batch = &outbound.batch;
+    let private = batch.kind == batch::Type::Private;
+    for (message, waiting) in batch.payload.messages.iter().zip(messages) {
+        let pins = if private { message.pins.clone() } else { Vec::new() };
+        *waiting.sealed.sent.lock() = Some(Sent { batch: batch.id, tx: outbound.tx, pins });
+    }
 }
 
 /// Messages wait no longer for a batch.
-fn in_batch(core: &Core, messages: &[Arc<Sealed>]) {
-    core.backlog.sealed(messages.iter().map(|sealed| sealed.message.header.id));
-}
-
-enum Waiting {
-    /// The batch is stored: an earlier attempt got through without saying so.
-    Stored,
-    /// All messages are in other batches.
-    None,
-    /// These are not.
-    These(Vec<Arc<Sealed>>),
-}
-
-/// After a conflict: which messages wait for a batch. A message can come twice, from memory and from the store.
-async fn still_waiting(core: &Core, batch: Uuid, messages: &[Arc<Sealed>]) -> Result<Waiting, store::Error> {
-    let read = core.store.read(core.name());
-    if read.batch(batch).await?.is_some() {
-        return Ok(Waiting::Stored);
+fn in_batch(core: &Core, messages: &mut Vec<Waiting>) {
+    core.backlog.sealed(messages.iter().map(|waiting| waiting.sealed.message.header.id));
+    for waiting in messages.drain(..) {
+        waiting.answer(Ok(()));
     }
-    let mut rest: Vec<Arc<Sealed>> = Vec::new();
-    for sealed in messages {
-        let id = sealed.message.header.id;
-        let ready = read.message(id).await?.is_some_and(|message| message.state == Some(MessageState::Ready));
-        if ready && !rest.iter().any(|other| other.message.header.id == id) {
-            rest.push(Arc::clone(sealed));
+}
+
+async fn is_stored(core: &Core, batch: Uuid) -> Result<bool, store::Error> {
+    Ok(core.store.read(core.name()).batch(batch).await?.is_some())
+}
+
+/// After a conflict: keeps those messages that wait for a batch. A message can come twice, from memory and from the store.
+async fn keep_waiting(core: &Core, messages: &mut Vec<Waiting>) -> Result<(), store::Error> {
+    let read = core.store.read(core.name());
+    let mut ready: HashSet<Uuid> = HashSet::new();
+    for waiting in messages.iter() {
+        let id = waiting.sealed.message.header.id;
+        if read.message(id).await?.is_some_and(|message| message.state == Some(MessageState::Ready)) {
+            ready.insert(id);
         }
     }
-    Ok(if rest.is_empty() { Waiting::None } else { Waiting::These(rest) })
+    let mut others = messages.extract_if(.., |waiting| !ready.remove(&waiting.sealed.message.header.id)).collect();
+    in_batch(core, &mut others);
+    Ok(())
 }
 
 /// Sends a batch on its way and to the ledger, for as long as it takes.

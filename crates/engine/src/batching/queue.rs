@@ -1,12 +1,81 @@
 //! What waits for a processor: in memory as far as it fits, in the store beyond that.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::{Bounds, cut::Cut, seal::Outbound};
+use super::{
+    Bounds,
+    arrival::{self, Arrival, Arriving},
+    cut::{Cut, Entry},
+    seal::Outbound,
+};
 use crate::messaging::Sealed;
+
+/// A message on its way into a batch.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) sealed: Arc<Sealed>,
+    pub(super) place: Place,
+}
+
+/// Where a message is before it is in a batch.
+#[derive(Debug)]
+pub(super) enum Place {
+    /// In the store.
+    Stored,
+    /// Nowhere but here: it is stored with its batch, and its request waits for that.
+    Here(Arrival),
+    /// Nobody knows: a commit that had it did not say how it ended.
+    Doubtful,
+}
+
+impl Waiting {
+    fn stored(sealed: Arc<Sealed>) -> Self {
+        Self { sealed, place: Place::Stored }
+    }
+
+    /// Whether the store holds it.
+    pub(super) fn is_stored(&self) -> bool {
+        matches!(self.place, Place::Stored)
+    }
+
+    /// Tells its request what became of it, if one waits for that.
+    pub(super) fn answer(self, outcome: Result<(), photinus_store::Error>) {
+        if let Place::Here(arrival) = self.place {
+            arrival.answer(outcome);
+        }
+    }
+
+    /// Takes it for a batch. `false` when its request took it back.
+    fn take(&self) -> bool {
+        match &self.place {
+            Place::Here(arrival) => arrival.take(),
+            Place::Stored | Place::Doubtful => true,
+        }
+    }
+}
+
+impl Entry for Waiting {
+    fn key(&self) -> &str {
+        self.sealed.key()
+    }
+
+    fn tx_type(&self) -> &photinus_model::transaction::Type {
+        self.sealed.tx_type()
+    }
+
+    fn size(&self) -> usize {
+        self.sealed.size()
+    }
+}
+
+/// Up to which time between batches requests may leave their messages to the processor.
+const PACE: Duration = Duration::from_millis(100);
+
+/// Messages in a second, from callers who wait for nothing but the store, that leaving them to the processor must not slow down.
+const FLOW: f64 = 4_000.0;
 
 /// A bounded queue that remembers having turned something away.
 pub(super) struct Queue {
@@ -18,7 +87,11 @@ pub(super) struct Queue {
 #[derive(Default)]
 struct Inner {
     sealed: VecDeque<Outbound>,
-    messages: VecDeque<Arc<Sealed>>,
+    messages: VecDeque<Waiting>,
+    /// Whether the processor waits for the next message.
+    idle: bool,
+    /// How long the last batch took, from its messages to the end of its sending.
+    pace: Duration,
     /// Set while there may be messages in the store that are not in memory. Nothing is taken into memory meanwhile, so that
     /// what comes from the store and what comes from requests cannot get mixed up.
     behind: bool,
@@ -31,7 +104,7 @@ pub(super) enum Work {
     /// Send a batch that was sealed in an earlier life.
     Sealed(Box<Outbound>),
     /// Seal and send these.
-    Messages(Vec<Arc<Sealed>>),
+    Messages(Vec<Waiting>),
     /// Read the store: there may be more than memory holds.
     CatchUp,
 }
@@ -49,10 +122,34 @@ impl Queue {
             inner.behind = true;
             inner.turned_away += 1;
         } else {
-            inner.messages.push_back(message);
+            inner.messages.push_back(Waiting::stored(message));
         }
         drop(inner);
         self.arrived.notify_one();
+    }
+
+    /// Takes a message that is not stored yet, if its batch will come as soon as its request may expect. `confirm` says that the
+    /// request waits for the message to be decided, `crowd` is how many requests wait for their messages to be stored.
+    pub(super) fn arrive(&self, sealed: &Arc<Sealed>, confirm: bool, crowd: usize) -> Option<Arriving> {
+        let mut inner = self.inner.lock();
+        if inner.behind || inner.messages.len() >= self.limit || !inner.sealed.is_empty() {
+            return None;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "requests that wait are few")]
+        let flows = crowd as f64 >= FLOW * inner.pace.as_secs_f64();
+        if !(inner.idle || inner.pace < PACE && (confirm || flows)) {
+            return None;
+        }
+        let (arrival, arriving) = arrival::arrival();
+        inner.messages.push_back(Waiting { sealed: Arc::clone(sealed), place: Place::Here(arrival) });
+        drop(inner);
+        self.arrived.notify_one();
+        Some(arriving)
+    }
+
+    /// Notes how long a batch took.
+    pub(super) fn paced(&self, pace: Duration) {
+        self.inner.lock().pace = pace;
     }
 
     /// Takes a batch that was sealed before.
@@ -91,7 +188,7 @@ impl Queue {
         loop {
             {
                 let inner = self.inner.lock();
-                let waiting = bounds.cut(author, inner.messages.iter().map(Arc::as_ref));
+                let waiting = bounds.cut(author, &inner.messages);
                 if waiting.closed || inner.behind || !inner.sealed.is_empty() {
                     return;
                 }
@@ -105,11 +202,17 @@ impl Queue {
         if let Some(batch) = inner.sealed.pop_front() {
             return Some(Work::Sealed(Box::new(batch)));
         }
-        let Cut { messages, .. } = bounds.cut(author, inner.messages.iter().map(Arc::as_ref));
-        if messages > 0 {
-            return Some(Work::Messages(inner.messages.drain(..messages).collect()));
+        loop {
+            let Cut { messages, .. } = bounds.cut(author, &inner.messages);
+            let taken: Vec<_> = inner.messages.drain(..messages).filter(Waiting::take).collect();
+            inner.idle = messages == 0 && !inner.behind;
+            if !taken.is_empty() {
+                return Some(Work::Messages(taken));
+            }
+            if messages == 0 {
+                return inner.behind.then_some(Work::CatchUp);
+            }
         }
-        inner.behind.then_some(Work::CatchUp)
     }
 
     /// Mark of what was turned away so far, to be taken before the store is read.
@@ -121,7 +224,7 @@ impl Queue {
     /// away since the mark, arrivals are taken into memory again.
     pub(super) fn refill(&self, messages: impl IntoIterator<Item = Arc<Sealed>>, complete: bool, mark: u64) {
         let mut inner = self.inner.lock();
-        inner.messages.extend(messages);
+        inner.messages.extend(messages.into_iter().map(Waiting::stored));
         if complete && inner.turned_away == mark {
             inner.behind = false;
         }

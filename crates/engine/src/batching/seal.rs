@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use photinus_model::{
     Hash, JsonText, Time, Uuid, batch,
-    message::State,
+    message::{Message, State},
     operation, pin,
     transaction::{self, Transaction},
 };
 use photinus_store::{Change, ChangeSet, change};
 use serde::Serialize;
 
-use crate::{core::Core, delivery::Delivery, messaging::Sealed, operations};
+use super::queue::{Place, Waiting};
+use crate::{core::Core, delivery::Delivery, operations};
 
 /// A sealed batch on its way to the ledger.
 #[derive(Clone, Debug)]
@@ -88,10 +89,11 @@ impl Outbound {
 }
 
 /// Makes a batch of messages of one author, key and transaction type. Pure but for ids and time, which the ports give.
-pub(super) fn assemble(core: &Core, author: &str, messages: &[Arc<Sealed>]) -> Outbound {
+pub(super) fn assemble(core: &Core, author: &str, messages: &[Waiting]) -> Outbound {
     let ids = &core.ports.ids;
     let tx = ids.next();
-    let header = messages.first().map(|sealed| &sealed.message.header);
+    let messages = || messages.iter().map(|waiting| &waiting.sealed);
+    let header = messages().next().map(|sealed| &sealed.message.header);
     let draft = batch::Draft {
         id: ids.next(),
         kind: batch::Type::Broadcast,
@@ -102,8 +104,8 @@ pub(super) fn assemble(core: &Core, author: &str, messages: &[Arc<Sealed>]) -> O
         author: author.to_owned(),
         key: header.map(|header| header.key.clone()).unwrap_or_default(),
         tx: transaction::Ref { kind: header.map(|header| header.tx_type.clone()).unwrap_or_default(), id: Some(tx) },
-        messages: messages.iter().map(|sealed| sealed.message.clone()).collect(),
-        data: messages.iter().flat_map(|sealed| sealed.data.iter().map(|entry| entry.data.clone())).collect(),
+        messages: messages().map(|sealed| sealed.message.clone()).collect(),
+        data: messages().flat_map(|sealed| sealed.data.iter().map(|entry| entry.data.clone())).collect(),
     };
     let batch::Sealed { batch, manifest_text, .. } = draft.seal();
     let mut blobs: Vec<(Uuid, Uuid)> = Vec::new();
@@ -126,8 +128,12 @@ pub(super) fn assemble(core: &Core, author: &str, messages: &[Arc<Sealed>]) -> O
     }
 }
 
-/// Everything that is written when a batch is sealed. Each message must still be `ready`.
-pub(super) fn changes(core: &Core, outbound: &Outbound) -> Result<ChangeSet, serde_json::Error> {
+/// Everything that is written when a batch of these messages is sealed. Each that the store holds must still be `ready`.
+pub(super) fn changes(
+    core: &Core,
+    outbound: &Outbound,
+    messages: &[Waiting],
+) -> Result<ChangeSet, serde_json::Error> {
     let now = core.ports.clock.now();
     let batch = &outbound.batch;
     let private = batch.kind == batch::Type::Private;
@@ -143,16 +149,29 @@ pub(super) fn changes(core: &Core, outbound: &Outbound) -> Result<ChangeSet, ser
     changes.push(Change::InsertEvent(operations::submitted(core, &transaction)));
     changes.push(Change::InsertTransaction(transaction));
     changes.push(Change::InsertBatch(batch.record(core.name(), outbound.manifest.clone(), None)));
-    for message in &batch.payload.messages {
-        changes.push(Change::UpdateMessage(change::Message {
-            id: message.header.id,
-            from: vec![State::Ready],
-            state: Some(State::Sent),
-            batch: Some(batch.id),
-            tx: Some(outbound.tx),
-            pins: (private && !message.pins.is_empty()).then(|| message.pins.clone()),
-            ..change::Message::default()
-        }));
+    for (message, waiting) in batch.payload.messages.iter().zip(messages) {
+        let pins = if private { message.pins.clone() } else { Vec::new() };
+        match waiting.place {
+            Place::Stored => changes.push(Change::UpdateMessage(change::Message {
+                id: message.header.id,
+                from: vec![State::Ready],
+                state: Some(State::Sent),
+                batch: Some(batch.id),
+                tx: Some(outbound.tx),
+                pins: (!pins.is_empty()).then_some(pins),
+                ..change::Message::default()
+            })),
+            Place::Here(_) | Place::Doubtful => {
+                changes.extend(waiting.sealed.new_data());
+                changes.push(Change::InsertMessage(Message {
+                    state: Some(State::Sent),
+                    batch: Some(batch.id),
+                    tx_id: Some(outbound.tx),
+                    pins,
+                    ..waiting.sealed.message.clone()
+                }))
+            }
+        };
     }
     if private {
         super::private::changes(core, outbound, now, &mut changes)?;

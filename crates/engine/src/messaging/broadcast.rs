@@ -24,17 +24,8 @@ impl Namespace {
     pub(crate) async fn send_one(&self, outgoing: Outgoing, wait: Option<Duration>) -> Result<Message, crate::Error> {
         let core = self.core();
         let sealed = Arc::new(super::seal(core, outgoing)?);
-        let id = sealed.message.header.id;
-        let waiter = wait.map(|limit| core.confirmations.register(id).map(|waiter| (waiter, limit))).transpose()?;
-        super::accept(core, std::slice::from_ref(&sealed)).await?;
-        match waiter {
-            None => Ok(sealed.message.clone()),
-            Some((waiter, limit)) => {
-                // Its caller may wait for long, and others with it.
-                drop(sealed);
-                Ok(super::confirmed(waiter, limit).await?)
-            }
-        }
+        let confirm = wait.is_some();
+        super::send(core, sealed, wait, async |sealed| super::accept_one(core, &sealed, confirm).await).await
     }
 }
 

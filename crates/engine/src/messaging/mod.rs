@@ -9,12 +9,12 @@ mod private;
 mod reply;
 mod seal;
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 pub use error::Error;
 use photinus_model::message::{Message, State};
 use photinus_store::{Change, ChangeSet};
-pub(crate) use seal::{Entry, Outgoing, Sealed};
+pub(crate) use seal::{Entry, Outgoing, Sealed, Sent};
 
 use crate::{batching, confirm, core::Core, space};
 
@@ -46,17 +46,42 @@ pub(crate) async fn accept(core: &Arc<Core>, sealed: &[Arc<Sealed>]) -> Result<(
     accept_with(core, sealed, Vec::new()).await
 }
 
+/// As [`accept`], of one message: it is stored with its batch where that comes at once. `confirm` says that the caller waits for the
+/// message to be decided anyway.
+pub(crate) async fn accept_one(core: &Arc<Core>, sealed: &Arc<Sealed>, confirm: bool) -> Result<(), Error> {
+    let _counted = batching::in_crowd(core);
+    let one = std::slice::from_ref(sealed);
+    core.backlog.reserve(one)?;
+    let mut undecided = Undecided { core, sealed: one };
+    let mut outcome = None;
+    if let Some(arriving) = batching::leave(core, sealed, confirm) {
+        outcome = arriving.outcome().await;
+        if outcome.is_none() {
+            batching::late(core, sealed);
+        }
+    }
+    undecided.sealed = &[];
+    match outcome {
+        None => store(core, one, Vec::new()).await,
+        Some(Ok(())) => {
+            core.tally.sent(std::iter::once(&sealed.message));
+            Ok(())
+        }
+        Some(Err(error)) => Err(not_stored(core, one, error)),
+    }
+}
+
 /// As [`accept`], with more changes in the same commit.
 async fn accept_with(core: &Arc<Core>, sealed: &[Arc<Sealed>], more: Vec<Change>) -> Result<(), Error> {
     core.backlog.reserve(sealed)?;
+    store(core, sealed, more).await
+}
+
+/// Stores messages for which there is room, and hands them to batching.
+async fn store(core: &Arc<Core>, sealed: &[Arc<Sealed>], more: Vec<Change>) -> Result<(), Error> {
     let mut changes = ChangeSet::new(core.name());
     changes.extend(more);
-    for sealed in sealed {
-        for entry in sealed.data.iter().filter(|entry| !entry.stored) {
-            changes.push(Change::InsertData(entry.data.clone()));
-        }
-        changes.push(Change::InsertMessage(sealed.message.clone()));
-    }
+    changes.extend(sealed.iter().flat_map(|sealed| sealed.insert()));
     let mut undecided = Undecided { core, sealed };
     let stored = core.store.submit(changes).await;
     undecided.sealed = &[];
@@ -66,16 +91,24 @@ async fn accept_with(core: &Arc<Core>, sealed: &[Arc<Sealed>], more: Vec<Change>
             sealed.iter().for_each(|message| batching::offer(core, Arc::clone(message)));
             Ok(())
         }
-        Err(error @ photinus_store::Error::Unknown(_)) => {
+        Err(error) => Err(not_stored(core, sealed, error)),
+    }
+}
+
+/// What is said, and done, of messages whose commit failed.
+fn not_stored(core: &Arc<Core>, sealed: &[Arc<Sealed>], error: photinus_store::Error) -> Error {
+    match error {
+        error @ photinus_store::Error::Unknown(_) => {
             look_up_later(core, sealed.to_vec());
-            Err(error.into())
+            error.into()
         }
-        Err(error) => {
+        photinus_store::Error::Conflict(conflict) => {
             core.backlog.withdraw(sealed);
-            match error {
-                photinus_store::Error::Conflict(conflict) => Err(idempotency(sealed, conflict)),
-                error => Err(error.into()),
-            }
+            idempotency(sealed, conflict)
+        }
+        error => {
+            core.backlog.withdraw(sealed);
+            error.into()
         }
     }
 }
@@ -132,14 +165,44 @@ fn idempotency(sealed: &[Arc<Sealed>], conflict: photinus_store::Conflict) -> Er
     }
 }
 
-/// Waits until a message is decided. Answers the message as it is then, or why it was rejected.
-pub(crate) async fn confirmed(waiter: confirm::Waiter, limit: Duration) -> Result<Message, confirm::Error> {
-    match waiter.verdict(limit).await? {
+/// Largest message, in bytes, that a caller keeps while waiting for it: there may be many such callers, for long.
+const COPY: usize = 16 * 1024;
+
+/// Stores a message, sends it on its way and, if asked, waits until it is decided. Answers the message as it is then, or why it
+/// was rejected. `accept` stores it.
+async fn send<F: Future<Output = Result<(), Error>>>(
+    core: &Arc<Core>,
+    sealed: Arc<Sealed>,
+    wait: Option<Duration>,
+    accept: impl FnOnce(Arc<Sealed>) -> F,
+) -> Result<Message, crate::Error> {
+    let id = sealed.message.header.id;
+    let Some(limit) = wait else {
+        accept(Arc::clone(&sealed)).await?;
+        return Ok(sealed.message.clone());
+    };
+    let small = sealed.size <= COPY;
+    let bridge = &core.confirmations;
+    let waiter = if small { bridge.register_with_copy(id)? } else { bridge.register(id)? };
+    let copy = small.then(|| Arc::clone(&sealed));
+    accept(sealed).await?;
+    match (waiter.verdict(limit).await?, copy) {
+        (confirm::Verdict::Confirmed(tx, at), Some(copy)) => match copy.confirmed(tx, at) {
+            Some(message) => Ok(message),
+            None => Ok(core.store.read(core.name()).message(id).await?.ok_or(confirm::Error::Stopping)?),
+        },
+        (verdict, _) => Ok(decided(verdict)?),
+    }
+}
+
+/// A message that is confirmed, or why it is not.
+fn decided(verdict: confirm::Verdict) -> Result<Message, confirm::Error> {
+    match verdict {
         confirm::Verdict::Message(message) if message.state == Some(State::Confirmed) => {
             Ok(Arc::try_unwrap(message).unwrap_or_else(|shared| Message::clone(&shared)))
         }
         confirm::Verdict::Message(message) => Err(confirm::Error::rejected(&message)),
-        // Ids of messages and identities do not meet.
-        confirm::Verdict::Identity => Err(confirm::Error::Stopping),
+        // Ids of messages and identities do not meet, and only who has a copy is told less than the record.
+        confirm::Verdict::Identity | confirm::Verdict::Confirmed(..) => Err(confirm::Error::Stopping),
     }
 }

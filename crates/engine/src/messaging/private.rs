@@ -27,18 +27,12 @@ impl Namespace {
     pub async fn send_private(&self, input: Input, wait: Option<Duration>) -> Result<Message, crate::Error> {
         let core = self.core();
         let prepared = prepare(core, input).await?;
-        let sealed = prepared.seal(core)?;
-        let waiter = wait.map(|limit| core.confirmations.register(sealed.id()).map(|waiter| (waiter, limit)));
-        let waiter = waiter.transpose()?;
-        let message = sealed.accept(core).await?;
-        match waiter {
-            None => Ok(message),
-            Some((waiter, limit)) => {
-                // Its caller may wait for long, and others with it.
-                drop(message);
-                Ok(super::confirmed(waiter, limit).await?)
-            }
-        }
+        let Ready { message, recipients, signer } = prepared.seal(core)?;
+        let confirm = wait.is_some();
+        super::send(core, message, wait, async |message| {
+            Ready { message, recipients, signer }.accept(core, confirm).await
+        })
+        .await
     }
 }
 
@@ -94,13 +88,12 @@ impl Ready {
     }
 
     /// Stores it and sends it on its way, behind the message that creates its group if that is new.
-    pub(super) async fn accept(self, core: &Arc<Core>) -> Result<Message, Error> {
+    pub(super) async fn accept(self, core: &Arc<Core>, confirm: bool) -> Result<(), Error> {
         let Self { message, recipients, signer } = self;
         match recipients {
-            Recipients::Known(_) => super::accept(core, std::slice::from_ref(&message)).await?,
-            Recipients::New(group) => create(core, group, signer, &message).await?,
+            Recipients::Known(_) => super::accept_one(core, &message, confirm).await,
+            Recipients::New(group) => create(core, group, signer, &message).await,
         }
-        Ok(message.message.clone())
     }
 }
 

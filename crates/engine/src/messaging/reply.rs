@@ -24,14 +24,14 @@ impl Namespace {
             let sealed = broadcast::prepare(core, input).await?;
             let id = sealed.message.header.id;
             let (own, reply) = wait_for(core, id)?;
-            super::accept(core, std::slice::from_ref(&sealed)).await?;
+            super::accept_one(core, &sealed, true).await?;
             drop(sealed);
             (id, own, reply)
         } else {
             let ready = private::prepare(core, input).await?.seal(core)?;
             let id = ready.id();
             let (own, reply) = wait_for(core, id)?;
-            ready.accept(core).await?;
+            ready.accept(core, true).await?;
             (id, own, reply)
         };
         let left = || until.saturating_duration_since(tokio::time::Instant::now());
@@ -49,7 +49,7 @@ impl Namespace {
         };
         match verdict {
             Ok(Verdict::Message(message)) => Ok(Message::clone(&message)),
-            Ok(Verdict::Identity) => Err(confirm::Error::Stopping.into()),
+            Ok(Verdict::Identity | Verdict::Confirmed(..)) => Err(confirm::Error::Stopping.into()),
             Err(confirm::Error::TimedOut(_)) => Err(confirm::Error::NoReply { request: id, limit }.into()),
             Err(error) => Err(error.into()),
         }

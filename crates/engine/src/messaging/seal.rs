@@ -7,6 +7,8 @@ use photinus_model::{
     message::{DataRef, Header, Message, State, TxType, Type},
     transaction,
 };
+use parking_lot::Mutex;
+use photinus_store::Change;
 
 use super::Error;
 use crate::{batching, identity::Signer};
@@ -57,7 +59,7 @@ pub(super) struct Place<'a> {
 }
 
 /// A sealed message and its data.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Sealed {
     /// The record, in state `ready`.
     pub(crate) message: Message,
@@ -65,6 +67,19 @@ pub(crate) struct Sealed {
     pub(crate) data: Vec<Entry>,
     /// Bytes that message and data take in a batch.
     pub(crate) size: usize,
+    /// How it is sent, as far as is known: of the batch that was assembled last.
+    pub(crate) sent: Mutex<Option<Sent>>,
+}
+
+/// How a message was sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Sent {
+    /// The batch that carries it.
+    pub(crate) batch: Uuid,
+    /// The transaction of the batch.
+    pub(crate) tx: Uuid,
+    /// Its pins.
+    pub(crate) pins: Vec<String>,
 }
 
 impl Outgoing {
@@ -117,7 +132,31 @@ impl Sealed {
                 size += PUBLIC_MEMBER;
             }
         }
-        Ok(Self { message, data, size })
+        Ok(Self { message, data, size, sent: Mutex::default() })
+    }
+
+    /// The record of the message as it is once it is confirmed; `None` when another transaction confirmed it than this node's.
+    pub(crate) fn confirmed(&self, tx: Option<Uuid>, at: Time) -> Option<Message> {
+        let sent = self.sent.lock().clone().filter(|sent| Some(sent.tx) == tx)?;
+        Some(Message {
+            state: Some(State::Confirmed),
+            batch: Some(sent.batch),
+            tx_id: tx,
+            confirmed: Some(at),
+            pins: sent.pins.clone(),
+            ..self.message.clone()
+        })
+    }
+
+    /// Inserts the data that the store does not hold.
+    pub(crate) fn new_data(&self) -> impl Iterator<Item = Change> {
+        let new = self.data.iter().filter(|entry| !entry.stored);
+        new.map(|entry| Change::InsertData(entry.data.clone()))
+    }
+
+    /// Inserts the message with its new data.
+    pub(crate) fn insert(&self) -> impl Iterator<Item = Change> {
+        self.new_data().chain(std::iter::once_with(|| Change::InsertMessage(self.message.clone())))
     }
 }
 
@@ -229,9 +268,10 @@ mod tests {
             };
             draft.seal().batch.to_text().len()
         };
-        let one = outgoing(&["t"], "", &["1"]).seal(&place()).unwrap();
+        let one = || outgoing(&["t"], "", &["1"]).seal(&place()).unwrap();
         let two = outgoing(&["t"], "x", &[r#"{"a":"<é>"}"#, "2"]).seal(&place()).unwrap();
-        assert_eq!(batch(vec![one.clone(), two.clone()]) - batch(vec![one]), two.size);
-        assert_ne!(two.message.header.data_hash, Some(Hash::of("[]")));
+        let (size, data_hash) = (two.size, two.message.header.data_hash);
+        assert_eq!(batch(vec![one(), two]) - batch(vec![one()]), size);
+        assert_ne!(data_hash, Some(Hash::of("[]")));
     }
 }

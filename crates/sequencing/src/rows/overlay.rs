@@ -1,7 +1,6 @@
 //! The overlay: rows loaded, rows changed, and how to take changes back.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map;
+use std::collections::{BTreeMap, HashMap};
 
 use super::intervals::Intervals;
 use super::key::{Key, Range, successor};
@@ -20,11 +19,70 @@ enum Below {
     Present,
 }
 
+/// A key of which the overlay knows something.
 #[derive(Debug)]
-struct Entry {
-    row: Option<Row>,
+struct Entry<T> {
+    row: T,
     below: Below,
     used: u64,
+}
+
+/// The rows that are there, in order, and the keys that are known to have none. They are apart, because a step removes many rows
+/// of one range, whose first row would otherwise be searched through all that are gone.
+#[derive(Debug, Default)]
+struct Entries {
+    there: BTreeMap<Key, Entry<Row>>,
+    gone: HashMap<Key, Entry<()>, foldhash::fast::RandomState>,
+}
+
+impl Entries {
+    fn len(&self) -> usize {
+        self.there.len() + self.gone.len()
+    }
+
+    fn contains(&self, key: &[u8]) -> bool {
+        self.there.contains_key(key) || self.gone.contains_key(key)
+    }
+
+    /// Marks a key as used. `false` when nothing is known of it.
+    fn touch(&mut self, key: &[u8], now: u64) -> bool {
+        let used = match self.there.get_mut(key) {
+            Some(entry) => Some(&mut entry.used),
+            None => self.gone.get_mut(key).map(|entry| &mut entry.used),
+        };
+        used.map(|used| *used = now).is_some()
+    }
+
+    fn set(&mut self, key: Key, row: Option<Row>, below: Below, used: u64) {
+        match row {
+            Some(row) => {
+                self.there.insert(key, Entry { row, below, used });
+            }
+            None => {
+                self.gone.insert(key, Entry { row: (), below, used });
+            }
+        }
+    }
+
+    fn remove(&mut self, key: &[u8]) {
+        if self.there.remove(key).is_none() {
+            self.gone.remove(key);
+        }
+    }
+
+    /// Replaces the row of a key of which something is known; gives the row back when nothing is.
+    fn replace(&mut self, key: &[u8], row: Option<Row>, used: u64) -> Result<Option<Row>, Option<Row>> {
+        if let (Some(entry), true) = (self.there.get_mut(key), row.is_some()) {
+            entry.used = used;
+            // Some, as was just seen.
+            return Ok(row.map(|row| std::mem::replace(&mut entry.row, row)));
+        }
+        let there = self.there.remove_entry(key).map(|(key, entry)| (key, Some(entry.row), entry.below));
+        let gone = || self.gone.remove_entry(key).map(|(key, entry)| (key, None, entry.below));
+        let Some((key, before, below)) = there.or_else(gone) else { return Err(row) };
+        self.set(key, row, below, used);
+        Ok(before)
+    }
 }
 
 /// What a write replaced.
@@ -40,7 +98,7 @@ struct Undo {
 /// If writing the changes fails, throw the overlay away: it then differs from the table.
 #[derive(Debug, Default)]
 pub struct Rows {
-    entries: BTreeMap<Key, Entry>,
+    entries: Entries,
     known: Intervals,
     verdicts: BTreeMap<Question, bool>,
     /// Every write since the changes were last taken, in order.
@@ -56,11 +114,10 @@ impl Rows {
     /// # Errors
     /// If the bytes are not a row of their table.
     pub fn load(&mut self, key: Key, bytes: Option<&[u8]>) -> Result<(), Error> {
-        let used = self.clock;
-        if let btree_map::Entry::Vacant(vacant) = self.entries.entry(key) {
-            let row = bytes.map(|bytes| Row::decode(vacant.key(), bytes)).transpose()?;
+        if !self.entries.contains(&key) {
+            let row = bytes.map(|bytes| Row::decode(&key, bytes)).transpose()?;
             let below = if row.is_some() { Below::Present } else { Below::Absent };
-            vacant.insert(Entry { row, below, used });
+            self.entries.set(key, row, below, self.clock);
         }
         Ok(())
     }
@@ -107,16 +164,20 @@ impl Rows {
         keys.dedup();
         let mut changes = Vec::with_capacity(keys.len());
         for key in keys {
-            let Some(entry) = self.entries.get_mut(&key) else { continue };
-            let below = entry.below;
-            let bytes = entry.row.as_ref().map(Row::encode).transpose()?;
-            entry.below = if bytes.is_some() { Below::Present } else { Below::Absent };
-            // What is gone need not be remembered where everything that is there is: a range would be searched through it.
-            if bytes.is_none() && self.known.covering(&key, self.clock).is_some() {
-                self.entries.remove(&key);
+            if let Some(entry) = self.entries.there.get_mut(&key) {
+                entry.below = Below::Present;
+                let bytes = entry.row.encode()?;
+                changes.push((key, Some(bytes)));
+                continue;
             }
-            if bytes.is_some() || below != Below::Absent {
-                changes.push((key, bytes));
+            let Some(entry) = self.entries.gone.get_mut(&key) else { continue };
+            let below = std::mem::replace(&mut entry.below, Below::Absent);
+            // What is gone need not be remembered where everything that is there is.
+            if self.known.covering(&key, self.clock).is_some() {
+                self.entries.gone.remove(&key);
+            }
+            if below != Below::Absent {
+                changes.push((key, None));
             }
         }
         Ok(changes)
@@ -133,15 +194,18 @@ impl Rows {
             self.verdicts.clear();
         }
         if self.entries.len() > limit {
-            let oldest = cut(self.entries.values().map(|entry| entry.used).collect(), limit);
+            let Entries { there, gone } = &mut self.entries;
+            let ages = there.values().map(|entry| entry.used).chain(gone.values().map(|entry| entry.used));
+            let oldest = cut(ages.collect(), limit);
             let known = &mut self.known;
-            self.entries.retain(|key, entry| {
+            there.retain(|key, entry| {
                 let keep = entry.used >= oldest;
                 if !keep && entry.below == Below::Present {
                     known.forget(key);
                 }
                 keep
             });
+            gone.retain(|_, entry| entry.used >= oldest);
         }
         if self.known.len() > limit {
             let oldest = cut(self.known.ages().collect(), limit);
@@ -158,7 +222,7 @@ impl Rows {
     /// Whether the overlay holds nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.entries.len() == 0
     }
 
     /// A mark to which writes can be taken back.
@@ -172,9 +236,8 @@ impl Rows {
             let Some(undo) = self.journal.pop() else { return };
             match undo.before {
                 Some(row) => {
-                    if let Some(entry) = self.entries.get_mut(&undo.key) {
-                        entry.row = row;
-                    }
+                    // Known, because a row was written to it.
+                    let _undone = self.entries.replace(&undo.key, row, self.clock);
                 }
                 None => {
                     self.entries.remove(&undo.key);
@@ -187,7 +250,7 @@ impl Rows {
     pub(crate) fn get(&mut self, key: &[u8]) -> Result<Option<&Row>, Stop> {
         // Asked twice, because a borrow that is returned on one path only lives on both.
         if self.is_loaded(key) {
-            return Ok(self.entries.get(key).and_then(|entry| entry.row.as_ref()));
+            return Ok(self.entries.there.get(key).map(|entry| &entry.row));
         }
         Err(Stop::Need(vec![Need::Get(key.to_vec())]))
     }
@@ -213,11 +276,7 @@ impl Rows {
     }
 
     fn is_loaded(&mut self, key: &[u8]) -> bool {
-        if let Some(entry) = self.entries.get_mut(key) {
-            entry.used = self.clock;
-            return true;
-        }
-        self.known.covering(key, self.clock).is_some()
+        self.entries.touch(key, self.clock) || self.known.covering(key, self.clock).is_some()
     }
 
     /// The lowest key from `from` up to and without `to` that has a row.
@@ -228,11 +287,8 @@ impl Rows {
                 return Err(Stop::Need(vec![Need::First { from: cursor, to: to.to_vec() }]));
             };
             let end: &[u8] = if end.as_slice() < to { end } else { to };
-            let present = self
-                .entries
-                .range_mut::<[u8], _>((std::ops::Bound::Included(cursor.as_slice()), std::ops::Bound::Excluded(end)))
-                .find(|(_, entry)| entry.row.is_some());
-            if let Some((key, entry)) = present {
+            let range = (std::ops::Bound::Included(cursor.as_slice()), std::ops::Bound::Excluded(end));
+            if let Some((key, entry)) = self.entries.there.range_mut::<[u8], _>(range).next() {
                 entry.used = self.clock;
                 return Ok(Some(key.clone()));
             }
@@ -253,16 +309,11 @@ impl Rows {
 
     fn write(&mut self, key: Key, row: Option<Row>) {
         let used = self.clock;
-        let before = match self.entries.entry(key.clone()) {
-            btree_map::Entry::Occupied(mut occupied) => {
-                let entry = occupied.get_mut();
-                entry.used = used;
-                Some(std::mem::replace(&mut entry.row, row))
-            }
-            btree_map::Entry::Vacant(vacant) => {
-                let below =
-                    if self.known.covering(vacant.key(), used).is_some() { Below::Absent } else { Below::Unknown };
-                vacant.insert(Entry { row, below, used });
+        let before = match self.entries.replace(&key, row, used) {
+            Ok(before) => Some(before),
+            Err(row) => {
+                let below = if self.known.covering(&key, used).is_some() { Below::Absent } else { Below::Unknown };
+                self.entries.set(key.clone(), row, below, used);
                 None
             }
         };

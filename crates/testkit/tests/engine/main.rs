@@ -1,6 +1,7 @@
 //! The engine on a network of members in one process: real stores, everything else in memory.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod arrivals;
 mod backlog;
 mod batching;
 mod broadcast;
