@@ -107,10 +107,8 @@ impl Machine {
         let range = async |(from, to): &(Vec<u8>, Vec<u8>)| {
             store.kv_range(namespace, space::SEQUENCING, from, Some(to), READ_AHEAD + 1).await
         };
-        let (entries, pages) = futures::try_join!(
-            self.rows_of(&mut keys),
-            futures::future::try_join_all(ranges.iter().map(range)),
-        )?;
+        let (entries, pages) =
+            futures::try_join!(self.rows_of(&mut keys), futures::future::try_join_all(ranges.iter().map(range)),)?;
         let entries: HashMap<_, _> = entries.into_iter().collect();
         for key in keys {
             let found = entries.get(&key).map(Vec::as_slice);

@@ -129,11 +129,7 @@ pub(super) fn assemble(core: &Core, author: &str, messages: &[Waiting]) -> Outbo
 }
 
 /// Everything that is written when a batch of these messages is sealed. Each that the store holds must still be `ready`.
-pub(super) fn changes(
-    core: &Core,
-    outbound: &Outbound,
-    messages: &[Waiting],
-) -> Result<ChangeSet, serde_json::Error> {
+pub(super) fn changes(core: &Core, outbound: &Outbound, messages: &[Waiting]) -> Result<ChangeSet, serde_json::Error> {
     let now = core.ports.clock.now();
     let batch = &outbound.batch;
     let private = batch.kind == batch::Type::Private;

@@ -1,5 +1,6 @@
 //! Sealing: what a message becomes before it is stored. Pure rules.
 
+use parking_lot::Mutex;
 use photinus_model::{
     Hash, Time, Uuid, batch,
     data::Data,
@@ -7,7 +8,6 @@ use photinus_model::{
     message::{DataRef, Header, Message, State, TxType, Type},
     transaction,
 };
-use parking_lot::Mutex;
 use photinus_store::Change;
 
 use super::Error;
