@@ -70,18 +70,18 @@ impl Entries {
         }
     }
 
-    /// Replaces the row of a key of which something is known; gives the row back when nothing is.
-    fn replace(&mut self, key: &[u8], row: Option<Row>, used: u64) -> Result<Option<Row>, Option<Row>> {
-        if let (Some(entry), true) = (self.there.get_mut(key), row.is_some()) {
+    /// Exchanges the row of a key of which something is known. `false` when nothing is.
+    fn swap(&mut self, key: &[u8], row: &mut Option<Row>, used: u64) -> bool {
+        if let (Some(entry), Some(row)) = (self.there.get_mut(key), row.as_mut()) {
             entry.used = used;
-            // Some, as was just seen.
-            return Ok(row.map(|row| std::mem::replace(&mut entry.row, row)));
+            std::mem::swap(&mut entry.row, row);
+            return true;
         }
         let there = self.there.remove_entry(key).map(|(key, entry)| (key, Some(entry.row), entry.below));
         let gone = || self.gone.remove_entry(key).map(|(key, entry)| (key, None, entry.below));
-        let Some((key, before, below)) = there.or_else(gone) else { return Err(row) };
-        self.set(key, row, below, used);
-        Ok(before)
+        let Some((key, before, below)) = there.or_else(gone) else { return false };
+        self.set(key, std::mem::replace(row, before), below, used);
+        true
     }
 }
 
@@ -235,9 +235,8 @@ impl Rows {
         while self.journal.len() > savepoint {
             let Some(undo) = self.journal.pop() else { return };
             match undo.before {
-                Some(row) => {
-                    // Known, because a row was written to it.
-                    let _undone = self.entries.replace(&undo.key, row, self.clock);
+                Some(mut row) => {
+                    self.entries.swap(&undo.key, &mut row, self.clock);
                 }
                 None => {
                     self.entries.remove(&undo.key);
@@ -307,15 +306,14 @@ impl Rows {
         self.write(key, None);
     }
 
-    fn write(&mut self, key: Key, row: Option<Row>) {
+    fn write(&mut self, key: Key, mut row: Option<Row>) {
         let used = self.clock;
-        let before = match self.entries.replace(&key, row, used) {
-            Ok(before) => Some(before),
-            Err(row) => {
-                let below = if self.known.covering(&key, used).is_some() { Below::Absent } else { Below::Unknown };
-                self.entries.set(key.clone(), row, below, used);
-                None
-            }
+        let before = if self.entries.swap(&key, &mut row, used) {
+            Some(row)
+        } else {
+            let below = if self.known.covering(&key, used).is_some() { Below::Absent } else { Below::Unknown };
+            self.entries.set(key.clone(), row, below, used);
+            None
         };
         self.journal.push(Undo { key, before });
     }
