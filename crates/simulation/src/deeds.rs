@@ -22,7 +22,9 @@ use crate::{
 pub(crate) struct Accepted {
     pub(crate) member: usize,
     pub(crate) id: Uuid,
-    /// Which of the member's messages it is, in the order in which they were asked for and answered.
+    /// How many messages had been accepted when this one was asked for. It stands behind all of them; beside those that were asked
+    /// for before it was answered it may stand either way.
+    pub(crate) behind: usize,
     pub(crate) group: Option<BTreeSet<usize>>,
     pub(crate) pinned: bool,
 }
@@ -68,15 +70,18 @@ pub(crate) async fn speak(
     accepted: Arc<Mutex<Vec<Accepted>>>,
     deed: Deed,
 ) {
-    let note =
-        |group: Option<BTreeSet<usize>>, pinned: bool, result: Result<Message, photinus_engine::Error>| match result {
-            Ok(message) => {
-                let id = message.header.id;
-                world.note(&life, format_args!("accepts {id}"));
-                accepted.lock().push(Accepted { member: life.member, id, group, pinned });
-            }
-            Err(error) => world.note(&life, format_args!("refuses: {}", error.describe())),
-        };
+    let asked = || accepted.lock().len();
+    let note = |behind: usize,
+                group: Option<BTreeSet<usize>>,
+                pinned: bool,
+                result: Result<Message, photinus_engine::Error>| match result {
+        Ok(message) => {
+            let id = message.header.id;
+            world.note(&life, format_args!("accepts {id}"));
+            accepted.lock().push(Accepted { member: life.member, id, behind, group, pinned });
+        }
+        Err(error) => world.note(&life, format_args!("refuses: {}", error.describe())),
+    };
     let speaking = async {
         match deed {
             Deed::Broadcast { topics, datatype, count } => {
@@ -89,7 +94,7 @@ pub(crate) async fn speak(
                         }]),
                     };
                     let input = input(&json!({ "header": { "topics": topics }, "data": data }));
-                    note(None, true, namespace.broadcast(input, None).await);
+                    note(asked(), None, true, namespace.broadcast(input, None).await);
                 }
             }
             Deed::Private { to, topics, pinned, count } => {
@@ -103,7 +108,7 @@ pub(crate) async fn speak(
                     if !pinned {
                         input.header.tx_type = TxType::Unpinned;
                     }
-                    note(Some(to.clone()), pinned, namespace.send_private(input, None).await);
+                    note(asked(), Some(to.clone()), pinned, namespace.send_private(input, None).await);
                 }
             }
             Deed::Datatype { name } => {

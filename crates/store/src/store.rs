@@ -191,6 +191,20 @@ impl Store {
         self.read(namespace).kv_range(space, from, to, limit).await
     }
 
+    /// As [`Store::kv_range`], for many ranges at once: the entries of each, at most `limit` of each.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn kv_ranges(
+        &self,
+        namespace: &str,
+        space: u8,
+        ranges: &[(Vec<u8>, Vec<u8>)],
+        limit: usize,
+    ) -> Result<Vec<Vec<(Vec<u8>, Vec<u8>)>>, Error> {
+        self.read(namespace).kv_ranges(space, ranges, limit).await
+    }
+
     /// Entries of the ordered key-value table whose keys begin with `prefix`, in their order, at most `limit`; behind
     /// the key `after` when it is given.
     ///

@@ -167,12 +167,13 @@ impl<'a> Local<'a> {
         self.again().await
     }
 
-    async fn again(&mut self) -> Result<(), Error> {
+    /// Starts whatever of it does not run.
+    pub(crate) async fn again(&mut self) -> Result<(), Error> {
         (self.layout, self.stack) = up::up(&self.plan, self.ground.output).await?;
         Ok(())
     }
 
-    /// Ends one member for good.
+    /// Ends one member.
     pub(crate) async fn lose(&self, member: usize) -> Result<(), Error> {
         let member = self.stack.members.get(member).ok_or_else(|| refused(&"no such member"))?;
         network::lose(&self.layout, member).await

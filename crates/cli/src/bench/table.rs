@@ -61,8 +61,8 @@ pub(crate) async fn measure(ground: &Ground<'_>, seconds: f64, stored: u64, repo
     let measured = on_large(ground, &mut large, seconds, stored, report).await;
     large.end().await?;
     measured?;
-    let seven = Local::up(ground, "seven", SEVEN).await?;
-    let measured = on_seven(ground, &seven, seconds, report).await;
+    let mut seven = Local::up(ground, "seven", SEVEN).await?;
+    let measured = on_seven(ground, &mut seven, seconds, report).await;
     seven.end().await?;
     measured?;
     if matches!(ground.database, Database::Sqlite) {
@@ -152,49 +152,70 @@ async fn cost(ground: &Ground<'_>, target: &Target, seconds: f64) -> Figures {
     Load::new(target, Work::Broadcast).run(Loop::Closed(1_000), seconds).await
 }
 
-/// One of seven dies. The others must not be slower, and must have everything.
-async fn on_seven(ground: &Ground<'_>, seven: &Local<'_>, seconds: f64, report: &mut Report) -> Result<(), Error> {
-    let mut target = seven.target().await?;
-    let (mut before, mut after, mut sent) = ([0.0; 2], [0.0; 2], 0);
-    let works = [Work::Broadcast, Work::Private];
-    for (dead, rates) in [(false, &mut before), (true, &mut after)] {
-        if dead {
-            seven.lose(usize::from(SEVEN) - 1).await?;
-            target.nodes.pop();
-        }
-        for (work, rate) in works.iter().zip(rates) {
-            ground.output.say(format_args!("seven members, {}{}", work.name(), if dead { ", one dead" } else { "" }));
-            Load::new(&target, *work).run(Loop::Closed(100), seconds / 4.0).await;
-            let load = Load { tag: "bench-seven".to_owned(), ..Load::new(&target, *work) };
-            let figures = load.run(Loop::Closed(100), seconds).await;
-            *rate = figures.per_second;
-            if *work == Work::Broadcast {
-                sent += figures.requests as u64;
-            }
-        }
+/// One of seven dies, and comes back. The others must not be slower meanwhile than before and after, and must have everything; and
+/// so must it when it is back.
+async fn on_seven(ground: &Ground<'_>, seven: &mut Local<'_>, seconds: f64, report: &mut Report) -> Result<(), Error> {
+    let last = usize::from(SEVEN) - 1;
+    let mut others = Vec::new();
+    for url in &seven.urls()[2..] {
+        others.push(Member::ask(&seven.target().await?.http, url).await?.identity);
     }
-    for (index, work) in works.iter().enumerate() {
-        let slower = (1.0 - after[index] / before[index].max(f64::EPSILON)) * 100.0;
-        let row = Row::new(format!("one dead peer out of seven: {} slower by", work.name()), slower, "%");
-        report.add(row.bars(DEAD).note(format!("{:.0} and {:.0} /s", before[index], after[index])));
-    }
+    let target = Target { others: others.clone(), ..seven.target().await? };
+    let (before, sent) = on_members(ground, &target, "seven members", seconds).await;
+    seven.lose(last).await?;
+    let target = Target { others: others.clone(), ..seven.target().await? };
+    let (dead, more) = on_members(ground, &target, "one of seven dead", seconds).await;
+    let sent = [sent[0] + more[0], sent[1] + more[1]];
     let mut lost = 0;
-    for url in &seven.urls()[..usize::from(SEVEN) - 1] {
-        let member = Member::ask(&target.http, url).await?;
-        lost += missing(&target, &member, sent).await?;
+    for url in &seven.urls()[..last] {
+        lost += missing(&target, &Member::ask(&target.http, url).await?, sent).await?;
     }
-    report.add(
-        Row::new("one dead peer out of seven: messages that others lack", lost as f64, "").bars(Bars::most(0.0, 0.0)),
-    );
+    let began = Instant::now();
+    seven.again().await?;
+    let target = Target { others, ..seven.target().await? };
+    let returned = Member::ask(&target.http, &seven.urls()[last]).await?;
+    let lacks = missing(&target, &returned, sent).await?;
+    let took = began.elapsed().as_secs_f64();
+    let (after, _) = on_members(ground, &target, "seven members again", seconds).await;
+    for (index, work) in ON_MEMBERS.iter().enumerate() {
+        let alive = (before[index] + after[index]) / 2.0;
+        let slower = (1.0 - dead[index] / alive.max(f64::EPSILON)) * 100.0;
+        let row = Row::new(format!("one dead peer out of seven: {} slower by", work.name()), slower, "%");
+        let note = format!("{:.0} /s, {:.0} before and {:.0} after", dead[index], before[index], after[index]);
+        report.add(row.bars(DEAD).note(note));
+    }
+    let row = Row::new("one dead peer out of seven: messages that others lack", lost as f64, "");
+    report.add(row.bars(Bars::most(0.0, 0.0)));
+    let row = Row::new("one dead peer out of seven: messages that it lacks when it is back", lacks as f64, "");
+    report.add(row.bars(Bars::most(0.0, 0.0)).note(format!("{took:.1} s with its start")));
     Ok(())
 }
 
-/// How many confirmed broadcasts a member lacks when it has had time.
-async fn missing(target: &Target, member: &Member, sent: u64) -> Result<u64, Error> {
+const ON_MEMBERS: [Work; 2] = [Work::Broadcast, Work::Private];
+
+/// Rates of each of these works, and how many messages of each were counted.
+async fn on_members(ground: &Ground<'_>, target: &Target, what: &str, seconds: f64) -> ([f64; 2], [u64; 2]) {
+    let (mut rates, mut sent) = ([0.0; 2], [0; 2]);
+    for (index, work) in ON_MEMBERS.into_iter().enumerate() {
+        ground.output.say(format_args!("{what}, {}", work.name()));
+        Load::new(target, work).run(Loop::Closed(100), seconds / 4.0).await;
+        let load = Load { tag: "bench-seven".to_owned(), ..Load::new(target, work) };
+        let figures = load.run(Loop::Closed(100), seconds).await;
+        rates[index] = figures.per_second;
+        sent[index] = figures.requests as u64;
+    }
+    (rates, sent)
+}
+
+/// How many of the confirmed messages a member lacks when it has had time.
+async fn missing(target: &Target, member: &Member, sent: [u64; 2]) -> Result<u64, Error> {
     let began = Instant::now();
     loop {
-        let filter = "&tag=bench-seven&type=broadcast&state=confirmed";
-        let lacks = sent.saturating_sub(target.count(member, filter).await?);
+        let mut lacks = 0;
+        for (work, sent) in ON_MEMBERS.into_iter().zip(sent) {
+            let filter = format!("&tag=bench-seven&type={}&state=confirmed", work.name());
+            lacks += sent.saturating_sub(target.count(member, &filter).await?);
+        }
         if lacks == 0 || began.elapsed() > PATIENCE {
             return Ok(lacks);
         }

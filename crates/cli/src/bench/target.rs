@@ -24,6 +24,8 @@ pub(crate) struct Target {
     pub(crate) first: Member,
     /// Who gets private messages. Without it there are none.
     pub(crate) peer: Option<Member>,
+    /// Organisations that get private messages beside the peer.
+    pub(crate) others: Vec<String>,
     /// Processes of the nodes, that of `first` before others.
     pub(crate) nodes: Vec<u32>,
     /// Every process whose work counts, this one included; with those that they started.
@@ -57,7 +59,7 @@ impl Target {
             None => None,
         };
         let watched = processes.iter().chain(others).copied().chain([std::process::id()]).collect();
-        Ok(Self { http, first, peer, nodes: processes.to_vec(), watched })
+        Ok(Self { http, first, peer, others: Vec::new(), nodes: processes.to_vec(), watched })
     }
 
     /// Time on a processor so far.

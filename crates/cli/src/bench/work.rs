@@ -126,7 +126,9 @@ impl Load {
         let mut path = "broadcast";
         if work.needs_peer() {
             let peer = self.target.peer.as_ref().ok_or_else(|| refused(&"nobody to send to: name a --peer"))?;
-            body["group"] = json!({"members": [{"identity": peer.identity}]});
+            let members = std::iter::once(&peer.identity).chain(&self.target.others);
+            let members: Vec<_> = members.map(|identity| json!({"identity": identity})).collect();
+            body["group"] = json!({"members": members});
             path = "private";
         }
         if work == Work::Unpinned {

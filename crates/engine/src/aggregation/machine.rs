@@ -104,11 +104,10 @@ impl Machine {
             }
         }
         let (store, namespace) = (&self.store, self.namespace.as_str());
-        let range = async |(from, to): &(Vec<u8>, Vec<u8>)| {
-            store.kv_range(namespace, space::SEQUENCING, from, Some(to), READ_AHEAD + 1).await
-        };
-        let (entries, pages) =
-            futures::try_join!(self.rows_of(&mut keys), futures::future::try_join_all(ranges.iter().map(range)),)?;
+        let (entries, pages) = futures::try_join!(
+            self.rows_of(&mut keys),
+            store.kv_ranges(namespace, space::SEQUENCING, &ranges, READ_AHEAD + 1),
+        )?;
         let entries: HashMap<_, _> = entries.into_iter().collect();
         for key in keys {
             let found = entries.get(&key).map(Vec::as_slice);

@@ -14,9 +14,6 @@ use std::{
 use photinus_store::Error;
 use tokio::{sync::oneshot, time::timeout};
 
-/// How long a request leaves its message to the processor. Longer than a busy processor needs on a quick ledger.
-const PATIENCE: Duration = Duration::from_millis(200);
-
 /// A message that is not stored yet, as the processor has it.
 #[derive(Debug)]
 pub(super) struct Arrival {
@@ -51,9 +48,9 @@ impl Arrival {
 }
 
 impl Arriving {
-    /// What became of the message; `None` when it was taken back, because no batch took it in time.
-    pub(crate) async fn outcome(mut self) -> Option<Result<(), Error>> {
-        let outcome = match timeout(PATIENCE, &mut self.answer).await {
+    /// What became of the message; `None` when it was taken back, because no batch took it within `patience`.
+    pub(crate) async fn outcome(mut self, patience: Duration) -> Option<Result<(), Error>> {
+        let outcome = match timeout(patience, &mut self.answer).await {
             Ok(outcome) => outcome,
             Err(_) if self.take_back() => return None,
             Err(_) => (&mut self.answer).await,
@@ -82,14 +79,16 @@ impl Drop for Arriving {
 mod tests {
     use super::*;
 
+    const PATIENCE: Duration = Duration::from_secs(1);
+
     #[tokio::test(start_paused = true)]
     async fn what_no_batch_takes_is_the_requests_again() {
         let (arrival, arriving) = arrival();
-        assert!(arriving.outcome().await.is_none());
+        assert!(arriving.outcome(PATIENCE).await.is_none());
         assert!(!arrival.take());
         let (arrival, arriving) = super::arrival();
         drop(arrival);
-        assert!(arriving.outcome().await.is_none());
+        assert!(arriving.outcome(PATIENCE).await.is_none());
         let (arrival, arriving) = super::arrival();
         drop(arriving);
         assert!(!arrival.take());
@@ -103,11 +102,11 @@ mod tests {
             tokio::time::sleep(PATIENCE * 10).await;
             arrival.answer(Ok(()));
         };
-        let (outcome, ()) = tokio::join!(arriving.outcome(), late);
+        let (outcome, ()) = tokio::join!(arriving.outcome(PATIENCE), late);
         assert!(matches!(outcome, Some(Ok(()))));
         let (arrival, arriving) = super::arrival();
         assert!(arrival.take());
         drop(arrival);
-        assert!(matches!(arriving.outcome().await, Some(Err(Error::Unknown(_)))));
+        assert!(matches!(arriving.outcome(PATIENCE).await, Some(Err(Error::Unknown(_)))));
     }
 }

@@ -69,6 +69,11 @@ pub(crate) fn leave(core: &Arc<Core>, sealed: &Arc<Sealed>, confirm: bool) -> Op
     with_processor(core, &stream, |processor| processor.queue.arrive(sealed, confirm, crowd))
 }
 
+/// How long a request leaves its message to the processor: longer than a busy processor needs.
+pub(crate) fn patience(confirm: bool) -> Duration {
+    queue::pace(confirm) * 2
+}
+
 /// Notes that a message was left to its processor in vain: the next ones are stored at once, until it has sent a batch again.
 pub(crate) fn late(core: &Arc<Core>, sealed: &Sealed) {
     let stream = Stream::of(&sealed.message.header);

@@ -71,8 +71,11 @@ impl Entry for Waiting {
     }
 }
 
-/// Up to which time between batches requests may leave their messages to the processor.
-const PACE: Duration = Duration::from_millis(100);
+/// Up to which time between batches requests may leave their messages to the processor. Those that wait for the verdict lose
+/// nothing by it; others would be answered later.
+pub(super) const fn pace(confirm: bool) -> Duration {
+    Duration::from_millis(if confirm { 1_000 } else { 100 })
+}
 
 /// Messages in a second, from callers who wait for nothing but the store, that leaving them to the processor must not slow down.
 const FLOW: f64 = 4_000.0;
@@ -137,7 +140,7 @@ impl Queue {
         }
         #[expect(clippy::cast_precision_loss, reason = "requests that wait are few")]
         let flows = crowd as f64 >= FLOW * inner.pace.as_secs_f64();
-        if !(inner.idle || inner.pace < PACE && (confirm || flows)) {
+        if !(inner.idle || inner.pace < pace(confirm) && (confirm || flows)) {
             return None;
         }
         let (arrival, arriving) = arrival::arrival();

@@ -55,7 +55,7 @@ pub(crate) async fn accept_one(core: &Arc<Core>, sealed: &Arc<Sealed>, confirm: 
     let mut undecided = Undecided { core, sealed: one };
     let mut outcome = None;
     if let Some(arriving) = batching::leave(core, sealed, confirm) {
-        outcome = arriving.outcome().await;
+        outcome = arriving.outcome(batching::patience(confirm)).await;
         if outcome.is_none() {
             batching::late(core, sealed);
         }

@@ -97,21 +97,24 @@ pub(crate) fn accounted(views: &[View], accepted: &[Accepted], hostile: bool) ->
     wrong
 }
 
-/// Messages of one sender to one context are decided in the order in which it accepted them.
+/// Messages of one sender to one context are confirmed in the order in which it accepted them, but for those that it was asked for at
+/// the same time. What a stranger's copy of a pin got rejected stands where the copy does.
 pub(crate) fn sender_order(views: &[View], accepted: &[Accepted]) -> Vec<String> {
     let mut wrong = Vec::new();
     for view in views {
         for (context, list) in view.contexts() {
-            let by_sender = |member: usize| -> Vec<usize> {
+            for member in views.iter().map(|view| view.member) {
                 let place =
                     |id: Uuid| accepted.iter().position(|one| one.id == id && one.member == member && one.pinned);
-                let known = list.iter().filter(|shown| !view.is_ambiguous(shown.message));
-                known.filter_map(|shown| place(shown.message)).collect()
-            };
-            for member in views.iter().map(|view| view.member) {
-                // One burst of one application follows another only when the first was answered, so answers are in order.
-                let places = by_sender(member);
-                if !places.is_sorted() {
+                let known = list.iter().filter(|shown| shown.confirmed && !view.is_ambiguous(shown.message));
+                let places: Vec<_> = known.filter_map(|shown| place(shown.message)).collect();
+                let mut behind = 0;
+                let overtaken = places.iter().any(|place| {
+                    let overtaken = *place < behind;
+                    behind = behind.max(accepted[*place].behind);
+                    overtaken
+                });
+                if overtaken {
                     wrong.push(format!(
                         "member {} shows {context:?} of member {member} in the order {places:?}",
                         view.member

@@ -16,7 +16,7 @@ use photinus_model::{
     verifier::{self, Verifier},
 };
 
-use super::{Cost, Read, messages::bound};
+use super::{Cost, Dialect, Read, messages::bound};
 use crate::{
     error::Error,
     schema,
@@ -318,6 +318,38 @@ impl Read<'_> {
         limit: usize,
     ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
         self.entries(space, " >= ", from, to, limit).await
+    }
+
+    pub(crate) async fn kv_ranges(
+        &self,
+        space: u8,
+        ranges: &[(Vec<u8>, Vec<u8>)],
+        limit: usize,
+    ) -> Result<Vec<Vec<(Vec<u8>, Vec<u8>)>>, Error> {
+        /// Ranges of one query.
+        const CHUNK: usize = 128;
+        let mut found = vec![Vec::new(); ranges.len()];
+        let Some(ns) = self.ns() else { return Ok(found) };
+        if self.readers.dialect() == Dialect::Sqlite || ranges.len() == 1 {
+            for ((from, to), found) in ranges.iter().zip(&mut found) {
+                *found = self.kv_range(space, from, Some(to), limit).await?;
+            }
+            return Ok(found);
+        }
+        for (chunk, found) in ranges.chunks(CHUNK).zip(found.chunks_mut(CHUNK)) {
+            let mut sql = self.sql("SELECT r.n, e.\"key\", e.\"value\"");
+            let range = |(from, to): &(Vec<u8>, Vec<u8>)| [Value::Bytes(from.clone()), Value::Bytes(to.clone())];
+            let ranges: Vec<_> = chunk.iter().map(range).collect();
+            sql.push_ranges(&[("ns", ns.into()), ("space", i64::from(space).into())], &ranges, limit);
+            for row in self.readers.select(sql, Cost::Small).await? {
+                let mut row = Cursor::new(&schema::ENTRIES, row);
+                let number = row.int()?;
+                let entry = (row.bytes()?, row.bytes()?);
+                let of = usize::try_from(number).ok().and_then(|number| found.get_mut(number));
+                of.ok_or_else(|| row.corrupt("no range"))?.push(entry);
+            }
+        }
+        Ok(found)
     }
 
     pub(crate) async fn kv_scan(

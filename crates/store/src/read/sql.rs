@@ -90,6 +90,23 @@ impl Sql {
         }
     }
 
+    /// Adds, for PostgreSQL, what entries of the key-value table are selected from: those in each of the ranges from a key up to and
+    /// without another, at most `limit` of each, where the other columns have their values. `r.n` is the number of the range.
+    pub(crate) fn push_ranges(&mut self, fixed: &[(&str, Value)], ranges: &[[Value; 2]], limit: usize) {
+        self.push(" FROM (VALUES ");
+        for index in 0..ranges.len().next_power_of_two() {
+            let [from, to] = ranges.get(index).cloned().unwrap_or([Value::Null, Value::Null]);
+            self.params.extend([from, to]);
+            let (comma, last) = (if index > 0 { ", " } else { "" }, self.params.len());
+            // Writing to a string cannot fail.
+            let _written = write!(self.text, "{comma}({index}::bigint, ${}::bytea, ${last}::bytea)", last - 1);
+        }
+        self.push(") AS r(n, a, b) CROSS JOIN LATERAL (SELECT \"key\", \"value\" FROM entries WHERE ");
+        self.push_fixed(fixed);
+        self.push("\"key\" >= r.a AND \"key\" < r.b ORDER BY \"key\" LIMIT ");
+        self.bind(i64::try_from(limit).unwrap_or(i64::MAX)).push(") AS e ORDER BY r.n, e.\"key\"");
+    }
+
     fn push_fixed(&mut self, fixed: &[(&str, Value)]) {
         for (column, value) in fixed {
             self.push("\"").push(column).push("\" = ").bind(value.clone()).push(" AND ");
