@@ -11,7 +11,9 @@ use photinus_query::{Condition, Filter, Query, collection::MESSAGES};
 use serde::Serialize;
 
 use crate::{
-    Namespace, backlog, batching,
+    Namespace,
+    aggregation::fetches,
+    backlog, batching,
     core::Core,
     delivery,
     error::Error,
@@ -37,6 +39,8 @@ pub struct Status {
     pub exchange: delivery::status::Exchange,
     /// What was accepted and is not decided yet. Not in FireFly.
     pub backlog: backlog::Report,
+    /// What shared storage should have and is not here. Not in FireFly.
+    pub fetches: fetches::Report,
     /// How the database does. Not in FireFly.
     pub database: Database,
 }
@@ -256,6 +260,7 @@ impl Namespace {
             },
             exchange: exchange(core).await?,
             backlog: core.backlog.report(),
+            fetches: core.aggregation.fetches().report(),
             database: Database { problem: core.store.problem() },
         })
     }

@@ -135,7 +135,7 @@ pub(crate) fn forget(machine: &mut Machine<'_>, from: Pos) -> Result<(), Stop> {
     while let Some(found) = machine.rows.first(&low, &high)? {
         low = key::successor(&found);
         if let Some(pos) = key::trailing_pos(&found) {
-            machine.say(Decision::Withdrawn { pos, event: None, wanted: false });
+            machine.say(Decision::Withdrawn { pos, event: None });
         }
         machine.rows.remove(found);
     }

@@ -32,6 +32,8 @@ pub enum Decision {
     Void {
         /// Position of the event.
         pos: Pos,
+        /// The batch that it names.
+        batch: BatchKey,
         /// Indexes of the values, ascending.
         indexes: Vec<u32>,
     },
@@ -52,6 +54,8 @@ pub enum Decision {
         batch: BatchKey,
         /// Where shared storage holds it.
         payload_ref: String,
+        /// Who pinned it.
+        signer: Signer,
     },
     /// A pin claims the next slot of a lane, and the content is missing that would say by what right. Said each time that the
     /// lane is looked at.
@@ -89,8 +93,6 @@ pub enum Decision {
         pos: Pos,
         /// The event. Nothing if an action stood there.
         event: Option<Arc<facts::Event>>,
-        /// Whether an event that still stands waits for the same content.
-        wanted: bool,
     },
     /// The contract in force changed, or may change.
     Contract(Contract),

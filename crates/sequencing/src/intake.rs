@@ -83,7 +83,8 @@ fn pinned(machine: &mut Machine<'_>, event: &Arc<Event>) -> Result<(), Stop> {
         Some(stored) => open::bind(machine, event, &stored, true),
         None => {
             open::close(machine, event);
-            machine.say(Decision::Fetch { pos: event.pos, batch: event.batch, payload_ref: event.payload_ref.clone() });
+            let (payload_ref, signer) = (event.payload_ref.clone(), event.signer.clone());
+            machine.say(Decision::Fetch { pos: event.pos, batch: event.batch, payload_ref, signer });
             Ok(())
         }
     }

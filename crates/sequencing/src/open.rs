@@ -153,7 +153,7 @@ fn release_void(machine: &mut Machine<'_>, event: &Event, void: &[bool], fresh: 
             release(machine, context)?;
         }
     }
-    machine.say(Decision::Void { pos: event.pos, indexes });
+    machine.say(Decision::Void { pos: event.pos, batch: event.batch, indexes });
     Ok(())
 }
 

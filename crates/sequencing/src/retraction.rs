@@ -52,8 +52,7 @@ pub(crate) fn next(machine: &mut Machine<'_>, from: Pos) -> Result<(), Stop> {
             machine.rows.remove(key::released(&pinned.event.batch, pos));
         }
         machine.rows.remove(key::event(pos));
-        let wanted = machine.rows.first_pos(&key::namings(&pinned.event.batch))?.is_some();
-        machine.say(Decision::Withdrawn { pos, event: Some(pinned.event), wanted });
+        machine.say(Decision::Withdrawn { pos, event: Some(pinned.event) });
     }
     machine.later(Place::default(), Item::Retract(from));
     Ok(())

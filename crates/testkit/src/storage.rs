@@ -14,6 +14,7 @@ use photinus_ports::{
     storage::{Error, SharedStorage},
     stream::{self, ByteStream, CollectError},
 };
+use tokio::sync::watch;
 
 /// What all members share. Contents are found by the addresses that IPFS gives them.
 #[derive(Debug, Default)]
@@ -31,7 +32,7 @@ impl Storage {
     /// A member's access to it.
     #[must_use]
     pub fn member(self: &Arc<Self>) -> Arc<Member> {
-        Arc::new(Member { shared: Arc::clone(self), state: Mutex::default() })
+        Arc::new(Member { shared: Arc::clone(self), state: Mutex::default(), open: watch::Sender::new(true) })
     }
 
     /// Puts a content under its address, as somebody outside would.
@@ -63,6 +64,7 @@ impl Storage {
 #[derive(Debug, Default)]
 struct State {
     withheld: HashSet<String>,
+    under_way: usize,
     failing: Option<String>,
     blind: bool,
 }
@@ -72,9 +74,42 @@ struct State {
 pub struct Member {
     shared: Arc<Storage>,
     state: Mutex<State>,
+    /// Whether downloads are answered.
+    open: watch::Sender<bool>,
+}
+
+/// A download that is under way.
+struct Download<'a>(&'a Member);
+
+impl<'a> Download<'a> {
+    fn of(member: &'a Member) -> Self {
+        member.state.lock().under_way += 1;
+        Self(member)
+    }
+}
+
+impl Drop for Download<'_> {
+    fn drop(&mut self) {
+        self.0.state.lock().under_way -= 1;
+    }
 }
 
 impl Member {
+    /// Downloads of this member wait until [`Member::answer`].
+    pub fn stall(&self) {
+        self.open.send_replace(false);
+    }
+
+    /// Answers downloads again.
+    pub fn answer(&self) {
+        self.open.send_replace(true);
+    }
+
+    /// Downloads that wait for an answer.
+    pub fn under_way(&self) -> usize {
+        self.state.lock().under_way
+    }
+
     /// Keeps a content from this member until it is [released](Self::release).
     pub fn withhold(&self, reference: &str) {
         self.state.lock().withheld.insert(reference.to_owned());
@@ -153,6 +188,10 @@ impl SharedStorage for Member {
         if !cid::is_valid(reference) {
             return Err(Error::InvalidReference(reference.to_owned()));
         }
+        let download = Download::of(self);
+        // The sender is here, so there will be an answer.
+        let _ = self.open.subscribe().wait_for(|open| *open).await;
+        drop(download);
         let content = self.content(reference).ok_or_else(|| Error::Unavailable(reference.to_owned()))?;
         if content.len() as u64 > limit {
             return Err(Error::TooLarge(limit));

@@ -31,8 +31,9 @@ const SHAPES: &[(&str, &str)] = &[
     (
         "NamespaceStatus",
         "namespace:Namespace node:NodeStatus org:OrgStatus plugins:Plugins multiparty:Multiparty exchange:ExchangeStatus \
-         backlog:Backlog database:DatabaseStatus",
+         backlog:Backlog fetches:Fetches database:DatabaseStatus",
     ),
+    ("Fetches", "missing:int sources:int underWay:int maxUnderWay:int"),
     ("Backlog", "messages:int bytes:int maxMessages:int maxBytes:int refused:int"),
     ("DatabaseStatus", "problem:string"),
     ("ExchangeStatus", "peers:ExchangePeer[] refused:ExchangeRefusal[]"),
@@ -233,7 +234,10 @@ const SHAPES: &[(&str, &str)] = &[
         "id:uuid hash:hash state:messageState author:string topics:string[] created:time confirmed:time summary:string \
          waitsFor:Cause[]",
     ),
-    ("Cause", "kind:string reason:string position:string from:string since:time tried:Attempt[] next:string"),
+    (
+        "Cause",
+        "kind:string reason:string position:string from:string since:time tried:Attempt[] queued:int next:string",
+    ),
     ("Attempt", "operation:uuid type:operationType status:operationStatus error:string updated:time"),
     (
         "BlockedTopic",

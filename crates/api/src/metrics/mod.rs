@@ -30,6 +30,7 @@ pub(crate) struct Metrics {
     backlog: IntGaugeVec,
     backlog_bytes: IntGaugeVec,
     backlog_refused: IntGaugeVec,
+    missing: IntGaugeVec,
     refusals: Refusals,
     behind: IntGaugeVec,
     refused: IntGaugeVec,
@@ -119,6 +120,7 @@ impl Metrics {
             backlog: gauge("photinus_backlog_messages", "Accepted messages that are not decided", &["ns"])?,
             backlog_bytes: gauge("photinus_backlog_bytes", "Bytes of accepted messages in no batch", &["ns"])?,
             backlog_refused: gauge("photinus_backlog_refused", "Messages refused for the backlog", &["ns"])?,
+            missing: gauge("photinus_contents_missing", "Contents that shared storage should have", &["ns"])?,
             waiters: gauge("photinus_namespace_waiters", "Callers that wait for confirmations", &["ns"])?,
         };
         metrics.registry.register(Box::new(metrics.refusals.0.clone()))?;
@@ -128,9 +130,9 @@ impl Metrics {
         Ok(metrics)
     }
 
-    fn gauges(&self) -> [&IntGaugeVec; 16] {
+    fn gauges(&self) -> [&IntGaugeVec; 17] {
         let Self { running, parts, faults, waiters, behind, refused, early, early_bytes, early_expired, .. } = self;
-        let Self { backlog, backlog_bytes, backlog_refused, queued, alarms, expires, blob_bytes, .. } = self;
+        let Self { backlog, backlog_bytes, backlog_refused, missing, queued, alarms, expires, blob_bytes, .. } = self;
         [
             running,
             parts,
@@ -144,6 +146,7 @@ impl Metrics {
             backlog,
             backlog_bytes,
             backlog_refused,
+            missing,
             queued,
             alarms,
             expires,
@@ -189,6 +192,7 @@ impl Metrics {
             self.backlog_bytes.with_label_values(&[&name]).set(number(vitals.backlog.bytes));
             let refused = i64::try_from(vitals.backlog.refused).unwrap_or(i64::MAX);
             self.backlog_refused.with_label_values(&[&name]).set(refused);
+            self.missing.with_label_values(&[&name]).set(number(vitals.aggregation.fetches.missing));
             for fault in &vitals.faults {
                 let failures = i64::try_from(fault.failures).unwrap_or(i64::MAX);
                 self.faults.with_label_values(&[name.as_str(), &fault.name]).set(failures);

@@ -6,23 +6,17 @@ use photinus_model::{
     event,
     identity::{Identity, Messages, Type},
     message::State,
-    operation, tag,
+    tag,
     verifier::{self, Verifier},
 };
 use photinus_sequencing::{
     Decision, Reason,
     decision::{Alarm, Contract, Decided, Effect, EventKind, Identity as Accepted, Topic, Verdict},
-    facts::{BatchKey, DataKey, MessageKey, definition::IdentityKind},
+    facts::{DataKey, MessageKey, definition::IdentityKind},
 };
 use photinus_store::{Change, change};
 
-use super::{
-    fetches,
-    group::{Fetch, Group},
-    release, repair,
-    repair_files::LackingFile,
-    waits, withdrawn,
-};
+use super::{fetches, group::Group, release, repair, repair_files::LackingFile, waits, withdrawn};
 use crate::{core::Core, namespace::Turn};
 
 /// Why a decision could not be applied. The group is given up and taken again.
@@ -45,8 +39,7 @@ pub(super) async fn apply(
 ) -> Result<(), Error> {
     match decision {
         Decision::Decided(decided) => self::decided(core, group, *decided).await?,
-        // Their rows are marked while they are new; later they only show that nothing came of them.
-        Decision::Void { pos, indexes } => group.void(pos, indexes),
+        Decision::Void { pos, batch, indexes } => group.dispatched(pos, batch, indexes),
         Decision::Released { pos, batch, indexes, vote } => {
             release::apply(core, group, pos, batch, indexes, vote).await?
         }
@@ -58,7 +51,9 @@ pub(super) async fn apply(
                 group.after.files.push(lacking);
             }
         }
-        Decision::Fetch { batch, payload_ref, .. } => fetch(core, group, batch, payload_ref, tx)?,
+        Decision::Fetch { pos, batch, payload_ref, signer } => {
+            fetches::begin(core, group, (pos, batch, signer.as_str()), payload_ref, tx)?;
+        }
         Decision::Lacking { batch, pos, lane } => {
             group.lacks(core, repair::Lacking::new(batch, pos, &lane))?;
         }
@@ -66,7 +61,7 @@ pub(super) async fn apply(
             // Without a token connector the rules reject pools before they ask for one.
             tracing::error!(namespace = core.name(), %pool, "a token pool waits for a connector that is not configured");
         }
-        Decision::Withdrawn { pos, event, .. } => withdrawn::apply(core, group, pos, event).await?,
+        Decision::Withdrawn { pos, event } => withdrawn::apply(core, group, pos, event).await?,
         Decision::Contract(contract) => self::contract(core, group, contract)?,
         Decision::Alarm(alarm) => self::alarm(core, group, &alarm),
     }
@@ -299,34 +294,6 @@ fn verifier(group: &mut Group<'_>, identity: Uuid, kind: verifier::Type, value: 
     };
     group.push(Change::UpsertVerifier(verifier.clone()));
     group.after.verifiers.push(verifier);
-}
-
-fn fetch(
-    core: &Core,
-    group: &mut Group<'_>,
-    batch: BatchKey,
-    payload_ref: String,
-    tx: Option<Uuid>,
-) -> Result<(), Error> {
-    let fetch = Fetch { batch, payload_ref, operation: group.id() };
-    let input = JsonText::write(&serde_json::json!({ "payloadRef": fetch.payload_ref }))?;
-    group.push(Change::InsertOperation(operation::Operation {
-        id: fetch.operation,
-        namespace: group.namespace().to_owned(),
-        tx,
-        kind: operation::Type::SharedStorageDownloadBatch,
-        status: operation::Status::Initialized,
-        plugin: core.ports.storage.plugin_type().to_owned(),
-        input: Some(input),
-        output: None,
-        error: String::new(),
-        created: group.now,
-        updated: group.now,
-        retry: None,
-    }));
-    group.push(fetches::remember(&fetch)?);
-    group.after.fetches.push(fetch);
-    Ok(())
 }
 
 /// What becomes of the multiparty contract. The end of one is written with the decision.

@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 
 use super::{
     apply, content as contents, cursor, early, fetches,
-    group::{After, FetchBlob, Group},
+    group::{After, Group},
     inbox::{Content, Entry, Job},
     ledger::{self, Meaning},
     machine::{Judge, Machine},
@@ -125,9 +125,9 @@ impl Driver {
                 }
             }
         }
-        // Of what was committed in parts, a fetch may be written down and not begun.
+        // Of what was committed in parts, a fetch may be written down and nobody told.
         if failed {
-            if let Err(error) = fetches::resume(&self.core).await {
+            if let Err(error) = fetches::recover(&self.core).await {
                 tracing::error!(namespace = self.core.name(), %error, "fetches cannot be read, the next start resumes them");
             }
             if let Err(error) = early::load(&self.core).await {
@@ -484,8 +484,8 @@ impl Turn<'_> {
             if public.is_empty() {
                 continue;
             }
-            let fetch = FetchBlob { data: data.key.id, hash, payload_ref: public, operation: self.group.id() };
-            fetches::begin_blob(self.core, &mut self.group, fetch, facts.tx)?;
+            let (wanted, author) = ((data.key.id, hash), content.batch.author.as_str());
+            fetches::begin_blob(self.core, &mut self.group, wanted, author, public, facts.tx)?;
         }
         Ok(())
     }
@@ -552,12 +552,8 @@ fn follow(core: &Arc<Core>, after: After) {
     for batch in after.found {
         core.aggregation.lacks_no_more(batch);
     }
-    for fetch in after.fetches {
-        fetches::spawn(core, fetch);
-    }
-    for fetch in after.blobs {
-        fetches::spawn_blob(core, fetch);
-    }
+    core.aggregation.fetches().withdrawn(&after.withdrawn);
+    core.aggregation.fetches().offer(&after.fetches);
     after.logs.iter().for_each(|info| core.tally.log(info));
     for turn in after.turns {
         core.multiparty.turned(core, turn);

@@ -25,31 +25,17 @@ use crate::{core::Core, namespace::Turn};
 
 use super::{
     early::{Item, Note},
+    fetches::{self, Row},
     repair::Lacking,
 };
-
-/// A batch that shared storage should have.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Fetch {
-    pub(super) batch: BatchKey,
-    pub(super) payload_ref: String,
-    pub(super) operation: Uuid,
-}
-
-/// A blob that shared storage should have.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct FetchBlob {
-    pub(super) data: Uuid,
-    pub(super) hash: Hash,
-    pub(super) payload_ref: String,
-    pub(super) operation: Uuid,
-}
 
 /// What follows a commit. None of it is needed for correctness: each is done again after a crash.
 #[derive(Default)]
 pub(super) struct After {
-    pub(super) fetches: Vec<Fetch>,
-    pub(super) blobs: Vec<FetchBlob>,
+    /// What begins to be fetched; written down at the end, so that what is here already is not.
+    pub(super) fetches: Vec<Row>,
+    /// What is not to be fetched any longer.
+    pub(super) withdrawn: Vec<Row>,
     pub(super) lacking: Vec<Lacking>,
     /// Files that messages wait for.
     pub(super) files: Vec<super::repair_files::LackingFile>,
@@ -74,7 +60,7 @@ impl After {
     pub(super) fn is_empty(&self) -> bool {
         let Self {
             fetches,
-            blobs,
+            withdrawn,
             lacking,
             found,
             identities,
@@ -91,7 +77,7 @@ impl After {
             && identities.is_empty()
             && verifiers.is_empty()
             && turns.is_empty();
-        records && fetches.is_empty() && blobs.is_empty() && lacking.is_empty() && found.is_empty()
+        records && fetches.is_empty() && withdrawn.is_empty() && lacking.is_empty() && found.is_empty()
     }
 }
 
@@ -232,20 +218,15 @@ impl<'a> Group<'a> {
         self.withdrawn.contains(protocol_id)
     }
 
-    /// Values of an event of this group that order nothing.
-    pub(super) fn void(&mut self, pos: Pos, indexes: impl IntoIterator<Item = u32>) {
-        let Some(pins) = self.pins.get_mut(&pos) else { return };
-        for index in indexes {
-            if let Some(pin) = usize::try_from(index).ok().and_then(|index| pins.get_mut(index)) {
-                pin.dispatched = true;
-            }
-        }
-    }
-
     /// Values of an event that nobody waits for any longer. `batch` finds those of earlier commits.
     pub(super) fn dispatched(&mut self, pos: Pos, batch: BatchKey, indexes: impl IntoIterator<Item = u32>) {
-        if self.pins.contains_key(&pos) {
-            return self.void(pos, indexes);
+        if let Some(pins) = self.pins.get_mut(&pos) {
+            for index in indexes {
+                if let Some(pin) = usize::try_from(index).ok().and_then(|index| pins.get_mut(index)) {
+                    pin.dispatched = true;
+                }
+            }
+            return;
         }
         self.push(Change::MarkPinsDispatched(change::Dispatched {
             batch: batch.id,
@@ -260,6 +241,7 @@ impl<'a> Group<'a> {
         if !pins.is_empty() {
             self.changes.push(Change::InsertPins(pins));
         }
+        self.changes.extend(self.after.fetches.iter().flat_map(fetches::remember));
         (self.changes, self.after)
     }
 }

@@ -13,7 +13,7 @@ mod cursor;
 mod definition;
 mod driver;
 mod early;
-mod fetches;
+pub mod fetches;
 mod group;
 mod inbox;
 mod ledger;
@@ -52,7 +52,7 @@ use photinus_sequencing::{
     rules,
 };
 pub use rewind::Rewind;
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::mpsc;
 
 use crate::{core::Core, operations, options};
 
@@ -91,7 +91,7 @@ pub(crate) struct Handle {
     inbox: Inbox,
     /// The other end, until the task has it.
     receiver: Mutex<Option<mpsc::Receiver<Entry>>>,
-    downloads: Semaphore,
+    fetches: fetches::Fetches,
     state: Mutex<State>,
     refused: AtomicU64,
     /// Private payloads that are being asked for, or will be.
@@ -102,8 +102,6 @@ pub(crate) struct Handle {
     old_log: AtomicI64,
     /// Whether the ledger has told anything since the start.
     told: AtomicBool,
-    /// Everything that waits for its next attempt is to try at once.
-    hurry: Notify,
 }
 
 #[derive(Default)]
@@ -125,6 +123,8 @@ pub struct Status {
     pub refused_contents: u64,
     /// What other nodes sent ahead of what it belongs to.
     pub early: Early,
+    /// How the fetches from shared storage do.
+    pub fetches: fetches::Report,
 }
 
 impl Handle {
@@ -134,14 +134,13 @@ impl Handle {
         Self {
             inbox,
             receiver: Mutex::new(Some(receiver)),
-            downloads: Semaphore::new(downloads.max(1)),
+            fetches: fetches::Fetches::new(downloads),
             state: Mutex::default(),
             refused: AtomicU64::new(0),
             lacking: Mutex::default(),
             early: Mutex::default(),
             old_log: AtomicI64::new(i64::MIN),
             told: AtomicBool::new(false),
-            hurry: Notify::new(),
         }
     }
 
@@ -187,6 +186,7 @@ impl Handle {
             alarms: state.alarms.iter().map(|alarm| format!("{alarm:?}")).collect(),
             refused_contents: self.refused.load(Ordering::Relaxed),
             early: self.early().totals(),
+            fetches: self.fetches.report(),
         }
     }
 
@@ -233,18 +233,14 @@ impl Handle {
         Time::from_unix_nanos(self.old_log.load(Ordering::Relaxed))
     }
 
-    fn downloads(&self) -> &Semaphore {
-        &self.downloads
+    /// What is fetched from shared storage.
+    pub(crate) fn fetches(&self) -> &fetches::Fetches {
+        &self.fetches
     }
 
     /// Has everything that is missing asked for at once.
     fn hurry(&self) {
-        self.hurry.notify_waiters();
-    }
-
-    /// Returns when somebody is in a hurry.
-    async fn hurried(&self) {
-        self.hurry.notified().await;
+        self.fetches.hurry();
     }
 
     /// Keeps an alarm for the status. `false` when it is there already.
@@ -279,6 +275,7 @@ impl Handle {
 /// When the store cannot be read.
 pub(crate) async fn start(core: &Arc<Core>) -> Result<(), Error> {
     order::check(core).await?;
+    fetches::recover(core).await?;
     let Some(receiver) = core.aggregation.receiver.lock().take() else { return Ok(()) };
     let receiver = Arc::new(tokio::sync::Mutex::new(receiver));
     let owner = Arc::clone(core);
@@ -295,7 +292,8 @@ pub(crate) async fn start(core: &Arc<Core>) -> Result<(), Error> {
     nodes::introduce_all(core).await?;
     repair::resume(core).await?;
     repair_files::resume(core).await?;
-    fetches::resume(core).await
+    fetches::start(core);
+    Ok(())
 }
 
 fn rules(core: &Core) -> rules::Rules {

@@ -70,6 +70,9 @@ pub struct Cause {
     pub since: Option<Time>,
     /// What this node has tried.
     pub tried: Vec<Attempt>,
+    /// How many contents and files wait to be fetched, when this one has not had its turn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queued: Option<usize>,
     /// What an operator can do.
     pub next: &'static str,
 }
@@ -188,6 +191,7 @@ async fn given_up(namespace: &Namespace, message: &Message) -> Result<Option<Cau
         from: None,
         since: None,
         tried: Vec::new(),
+        queued: None,
         next: advice("released"),
     }))
 }
@@ -216,7 +220,7 @@ async fn batch(core: &Core, message: &Message) -> Result<Cause, Error> {
         None => "the next batch of its author".to_owned(),
     };
     let since = message.header.created;
-    Ok(Cause { kind: "batch", reason, position: None, from: None, since, tried, next: advice("batch") })
+    Ok(Cause { kind: "batch", reason, position: None, from: None, since, tried, queued: None, next: advice("batch") })
 }
 
 /// A message whose batch is not on the ledger yet.
@@ -231,7 +235,7 @@ async fn ledger(core: &Core, message: &Message) -> Result<Cause, Error> {
         None => "its batch on the ledger".to_owned(),
     };
     let since = tried.iter().map(|attempt| attempt.updated).min().or(message.header.created);
-    Ok(Cause { kind: "ledger", reason, position: None, from: None, since, tried, next: advice("ledger") })
+    Ok(Cause { kind: "ledger", reason, position: None, from: None, since, tried, queued: None, next: advice("ledger") })
 }
 
 fn attempts(operations: Vec<Operation>) -> Vec<Attempt> {
@@ -315,7 +319,9 @@ pub(super) async fn cause(
     };
     let since = since.or(pin.map(|pin| pin.created));
     let position = Some(waits::position(place.pos).protocol_id());
-    Ok(Cause { kind, reason: text, position, from, since, tried, next: advice(kind) })
+    let untried = tried.iter().any(|attempt| attempt.status == photinus_model::operation::Status::Initialized);
+    let queued = untried.then(|| core.aggregation.fetches().report().missing);
+    Ok(Cause { kind, reason: text, position, from, since, tried, queued, next: advice(kind) })
 }
 
 /// Who a key belongs to; the key itself when that is not known.

@@ -10,7 +10,7 @@ use photinus_sequencing::facts::{Event, Pos};
 use photinus_store::{Change, Error};
 use serde::Deserialize;
 
-use super::{group::Group, waits};
+use super::{fetches, group::Group, waits};
 use crate::core::Core;
 
 /// What the record of a pin says of it.
@@ -31,7 +31,13 @@ pub(super) async fn apply(
     let protocol_id = waits::position(pos).protocol_id();
     group.push(Change::DeleteBlockchainEvent { protocol_id: protocol_id.clone() });
     let unwritten = group.unpinned_again(pos, protocol_id);
-    let Some(event) = event.filter(|_| !unwritten) else { return Ok(()) };
+    let Some(event) = event else { return Ok(()) };
+    if !event.masked() {
+        fetches::withdraw(core, group, &event).await?;
+    }
+    if unwritten {
+        return Ok(());
+    }
     let read = core.store.read(core.name());
     let written = read.pins_of(event.batch.id).await?;
     let sequences: Vec<i64> = written.iter().filter(|pin| is_of(&event, pin)).map(|pin| pin.sequence).collect();

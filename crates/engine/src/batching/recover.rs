@@ -47,7 +47,7 @@ pub enum Error {
 /// accepted. Called before the first request is taken.
 pub(crate) async fn recover(core: &Arc<Core>) -> Result<(), Error> {
     tell_again(core).await?;
-    let mut unfinished = core.store.read(core.name()).unfinished_operations().await?;
+    let mut unfinished = core.store.read(core.name()).unfinished_work().await?;
     unfinished.retain(|operation| operation.kind == operation::Type::BlockchainPinBatch);
     for operation in unfinished {
         match resumable(core, &operation).await {

@@ -137,15 +137,12 @@ impl Namespace {
     pub async fn stop(&self) {
         let core = &self.core;
         core.tasks.cancel();
-        core.multiparty.unlisten().await;
+        bounded(core, "the ledger's stream does not end", core.multiparty.unlisten()).await;
         if !core.tasks.stop(core.options.stop_timeout).await {
             tracing::warn!(namespace = core.name(), "some work was cut off; it goes on at the next start");
         }
-        events::finish(core).await;
-        let detach = core.ports.blockchain.detach(core.name());
-        if tokio::time::timeout(DETACH, detach).await.is_err() {
-            tracing::warn!(namespace = core.name(), "the ledger's adapter does not let go");
-        }
+        bounded(core, "the store does not answer", events::finish(core)).await;
+        bounded(core, "the ledger's adapter does not let go", core.ports.blockchain.detach(core.name())).await;
     }
 
     /// Ends everything where it stands, as the end of the process would: nothing is finished, nobody is told. The next start
@@ -194,5 +191,12 @@ impl Namespace {
     }
 }
 
-/// How long the ledger's adapter may take to let go.
-const DETACH: Duration = Duration::from_secs(5);
+/// How long each part may take to end that is not a task, at most.
+const PART: Duration = Duration::from_secs(5);
+
+/// Waits until a part of the namespace has ended, or for long enough.
+async fn bounded(core: &Core, otherwise: &str, ending: impl Future<Output = ()>) {
+    if tokio::time::timeout(PART.min(core.options.stop_timeout), ending).await.is_err() {
+        tracing::warn!(namespace = core.name(), otherwise, "what was not finished goes on at the next start");
+    }
+}

@@ -15,7 +15,7 @@ use crate::{core::Core, data};
 /// When the store cannot be read.
 pub(crate) async fn resume(core: &Arc<Core>) -> Result<(), photinus_store::Error> {
     let mut uploads = Vec::new();
-    for operation in core.store.read(core.name()).unfinished_operations().await? {
+    for operation in core.store.read(core.name()).unfinished_work().await? {
         if operation.kind == Type::BlockchainNetworkAction {
             super::action::resume(core, &operation);
             continue;

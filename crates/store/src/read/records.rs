@@ -77,6 +77,17 @@ impl Read<'_> {
         self.records(self.readers.select(sql, Cost::Open).await?)
     }
 
+    /// As [`Read::unfinished_operations`], without downloads: of those there may be any number, and they have their own queue.
+    ///
+    /// # Errors
+    /// See [`Read`].
+    pub async fn unfinished_work(&self) -> Result<Vec<Operation>, Error> {
+        let Some(mut sql) = self.of::<Operation>() else { return Ok(Vec::new()) };
+        sql.push(" AND status IN ('Initialized', 'Pending')");
+        sql.push(" AND type NOT IN ('sharedstorage_download_batch', 'sharedstorage_download_blob') ORDER BY seq");
+        self.records(self.readers.select(sql, Cost::Open).await?)
+    }
+
     /// An event of the ledger.
     ///
     /// # Errors

@@ -67,6 +67,7 @@ async fn small_reads_use_an_index() {
     read.operation(id).await.unwrap();
     read.operations_of(id).await.unwrap();
     read.unfinished_operations().await.unwrap();
+    read.unfinished_work().await.unwrap();
     read.blockchain_event(id).await.unwrap();
     read.blockchain_events_of(id).await.unwrap();
     read.event(id).await.unwrap();

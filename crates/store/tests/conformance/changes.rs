@@ -4,7 +4,7 @@ use photinus_model::{
     Hash, batch,
     message::{Message, State},
     namespace::Namespace,
-    operation::Status,
+    operation::{Status, Type},
 };
 use photinus_query::Query;
 use photinus_store::{Change, change};
@@ -206,6 +206,14 @@ on_both! {
         assert_eq!(read.operation(id(3)).await.unwrap(), Some(operation.clone()));
         assert_eq!(read.operations_of(id(7)).await.unwrap(), [operation]);
         assert!(read.unfinished_operations().await.unwrap().is_empty());
+        let mut download = records::operation(8);
+        (download.kind, download.status) = (Type::SharedStorageDownloadBatch, Status::Pending);
+        let mut upload = records::operation(9);
+        (upload.kind, upload.status) = (Type::SharedStorageUploadBatch, Status::Initialized);
+        commit(&store, [download, upload].map(Change::InsertOperation)).await.unwrap();
+        assert_eq!(read.unfinished_operations().await.unwrap().len(), 2);
+        let work = read.unfinished_work().await.unwrap();
+        assert_eq!(work.iter().map(|operation| operation.id).collect::<Vec<_>>(), [id(9)]);
         store.close().await;
     }
 
