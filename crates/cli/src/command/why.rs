@@ -48,6 +48,7 @@ struct Cause {
     from: Option<String>,
     since: Option<String>,
     tried: Vec<Attempt>,
+    queued: Option<u64>,
     next: String,
 }
 
@@ -74,6 +75,9 @@ impl fmt::Display for Told {
             for Attempt { r#type, operation, status, error } in &cause.tried {
                 write!(f, "\n  tried: {type} {operation} {status} {error}")?;
             }
+            if let Some(queued) = cause.queued {
+                write!(f, "\n  queued: {queued} contents wait to be fetched, this one among them")?;
+            }
             writeln!(f, "\n  next: {}", cause.next)?;
         }
         Ok(())
@@ -92,12 +96,12 @@ mod tests {
             "id": "1", "state": "pending", "author": "did:firefly:org/a", "topics": ["t"], "summary": "it waits",
             "waitsFor": [{
                 "kind": "content", "reason": "the content", "position": "1/2/3", "from": "did:firefly:org/b",
-                "tried": [{ "operation": "2", "type": "download", "status": "Pending", "error": "gone" }], "next": "ask",
+                "tried": [{ "operation": "2", "type": "download", "status": "Pending", "error": "gone" }], "queued": 7, "next": "ask",
             }],
         });
         let told = serde_json::from_value(answer.clone()).unwrap();
         let expected = "message 1 of did:firefly:org/a on t\npending: it waits\n\ncontent: the content\n  at: 1/2/3\n  from: \
-                        did:firefly:org/b\n  tried: download 2 Pending gone\n  next: ask\n";
+                        did:firefly:org/b\n  tried: download 2 Pending gone\n  queued: 7 contents wait to be fetched, this one among them\n  next: ask\n";
         assert_eq!(Told { answer, told }.to_string(), expected);
     }
 }

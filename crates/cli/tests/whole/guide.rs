@@ -92,5 +92,5 @@ fn the_guide_can_be_followed() {
 #[test]
 fn a_node_can_be_operated_as_the_page_says() {
     let server = Server::start(Flush::System).unwrap();
-    follow("operating.md", server.url().to_owned(), 7);
+    follow("operating.md", server.url().to_owned(), 11);
 }

@@ -6,6 +6,7 @@ mod description;
 mod gate;
 mod guide;
 mod members;
+mod release;
 mod sdk;
 mod torture;
 mod transfer;

@@ -45,6 +45,11 @@ impl Members {
         self.run("up", &self.options.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
+    /// Where the chain is.
+    pub(crate) fn chain(&self) -> String {
+        self.run("status", &[])["chain"]["url"].as_str().unwrap().to_owned()
+    }
+
     /// Kills a member as a power cut would.
     pub(crate) fn kill(&self, member: usize) {
         let status = self.run("status", &[]);

@@ -1,6 +1,7 @@
 //! Private messages on a network of members in one process: happy ways, faults of the exchange, crashes, attacks.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod absence;
 mod attacks;
 mod blobs;
 mod crash;

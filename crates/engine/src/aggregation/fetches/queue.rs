@@ -120,6 +120,23 @@ impl Queue {
         }
     }
 
+    /// Forgets what is under way. `true` when anything was.
+    pub(super) fn forget_work(&mut self) -> bool {
+        let any = !self.at_work.is_empty();
+        self.at_work.clear();
+        for sources in self.lanes.values_mut() {
+            sources.at_work = 0;
+        }
+        any
+    }
+
+    /// A row that was chosen to be repeated could not be read.
+    pub(super) fn put_back(&mut self, lane: Lane, key: &[u8], now: Instant) {
+        if let Some(sources) = self.lanes.get_mut(&lane) {
+            sources.repeats.iter_mut().filter(|repeat| repeat.key == key).for_each(|repeat| repeat.due = now);
+        }
+    }
+
     /// A row that was chosen is not there.
     pub(super) fn vanished(&mut self, lane: Lane, key: &[u8]) {
         if self.at_work.remove(key)

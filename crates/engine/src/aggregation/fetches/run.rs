@@ -119,11 +119,27 @@ async fn look_again(core: &Core) -> Result<(), Error> {
 
 async fn run(core: Arc<Core>) -> Result<(), Error> {
     let fetches = core.aggregation.fetches();
+    // What was under way when this task failed is in the rows, and begins anew.
+    let failed = fetches.queue.lock().forget_work();
+    if failed {
+        count(&core).await?;
+    }
     let mut at_work = FuturesUnordered::new();
+    let mut backoff = core.tasks.backoff(core.options.retry);
     loop {
         while at_work.len() < fetches.parallel {
-            let Some(row) = next(&core).await? else { break };
-            at_work.push(work(Arc::clone(&core), row));
+            match next(&core).await {
+                Ok(Some(row)) => at_work.push(work(Arc::clone(&core), row)),
+                Ok(None) => break,
+                Err(error) => {
+                    tracing::warn!(namespace = core.name(), %error, "what is to be fetched cannot be read");
+                    if !core.tasks.pause(backoff.advance()).await {
+                        return Ok(());
+                    }
+                    continue;
+                }
+            }
+            backoff.reset();
         }
         let due = fetches.queue.lock().next_due(Instant::now());
         let due = async {
@@ -150,8 +166,9 @@ async fn next(core: &Core) -> Result<Option<Row>, Error> {
         match choice {
             Choice::Row(lane, key) => {
                 let stored = rows::stored(&key);
-                let value = core.store.kv_get(core.name(), space::FETCHES, &stored).await?;
+                let value = core.store.kv_get(core.name(), space::FETCHES, &stored).await;
                 let mut queue = fetches.queue.lock();
+                let value = value.inspect_err(|_| queue.put_back(lane, &key, Instant::now()))?;
                 match value.and_then(|value| rows::waiting(&stored, &value)) {
                     Some(row) if queue.take_again(lane, &key) => return Ok(Some(row)),
                     Some(_) => {}
@@ -201,9 +218,10 @@ async fn work(core: Arc<Core>, row: Row) {
             fetches.queue.lock().failed(lane, &key, Instant::now(), backoff);
             tell(&core, operation, &why).await;
         }
-        // It is in the rows, and goes on at the next start; after a panic, when everything is gone through again.
-        Some(Outcome::Stopping) => {}
-        None => {
+        // It is in the rows, and goes on at the next start.
+        _ if core.tasks.stopping().is_cancelled() => {}
+        // Whoever should have taken it failed, or the attempt did.
+        Some(Outcome::Stopping) | None => {
             let backoff = || core.tasks.backoff(core.options.download.retry);
             fetches.queue.lock().failed(lane, &key, Instant::now(), backoff);
         }
