@@ -4,7 +4,13 @@
 //! twice, and receipts come until they are taken, also to a member that crashed in between. A test can hold blocks back, make
 //! submissions fail, and put logs on the ledger that no honest member would.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -75,6 +81,7 @@ impl Ledger {
             name: name.to_owned(),
             keys: keys.iter().map(|key| (*key).to_owned()).collect(),
             attached: Mutex::default(),
+            clinging: Arc::default(),
         })
     }
 
@@ -204,6 +211,8 @@ pub struct Member {
     name: String,
     keys: Vec<String>,
     attached: Mutex<HashMap<String, Attached>>,
+    /// Whether streams and the member itself never end.
+    clinging: Arc<AtomicBool>,
 }
 
 struct Attached {
@@ -212,6 +221,11 @@ struct Attached {
 }
 
 impl Member {
+    /// From now on neither a stream nor the member itself lets go when it is told to.
+    pub fn cling(&self) {
+        self.clinging.store(true, Ordering::SeqCst);
+    }
+
     /// Text under which the ledger knows an operation: namespaces of different members have the same name.
     fn operation(&self, operation: &OperationRef) -> String {
         format!("{}/{operation}", self.name)
@@ -300,6 +314,9 @@ impl Blockchain for Member {
     }
 
     async fn detach(&self, namespace: &str) {
+        if self.clinging.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         self.attached.lock().remove(namespace);
     }
 
@@ -397,7 +414,7 @@ impl Blockchain for Member {
                 }
             }
         });
-        Ok(Box::new(Stream(Mutex::new(Some(task)))))
+        Ok(Box::new(Stream { task: Mutex::new(Some(task)), clinging: Arc::clone(&self.clinging) }))
     }
 
     async fn operation_status(&self, operation: &OperationRef) -> Result<Option<Value>, Error> {
@@ -413,7 +430,10 @@ impl Blockchain for Member {
     }
 }
 
-struct Stream(Mutex<Option<JoinHandle<()>>>);
+struct Stream {
+    task: Mutex<Option<JoinHandle<()>>>,
+    clinging: Arc<AtomicBool>,
+}
 
 #[async_trait]
 impl Subscription for Stream {
@@ -422,7 +442,10 @@ impl Subscription for Stream {
     }
 
     async fn stop(&self) {
-        let task = self.0.lock().take();
+        if self.clinging.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        let task = self.task.lock().take();
         if let Some(task) = task {
             task.abort();
             // An aborted task ends with an error, which is what was asked for.

@@ -4,7 +4,7 @@ use std::{collections::HashSet, time::Duration};
 
 use photinus_model::{Uuid, event, message::Message};
 use photinus_query::{Filter, Query};
-use photinus_testkit::network::{NAMESPACE, Network};
+use photinus_testkit::network::{DEADLINE, NAMESPACE, Network};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use crate::inputs::{decisions_on, message, sent, until_final};
@@ -144,6 +144,20 @@ async fn a_member_starts_and_takes_messages_while_the_ledger_is_away() {
         })
         .await;
     network.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_stops_although_its_ledger_does_not_let_go() {
+    let mut network = Network::registered(2).await;
+    let member = &mut network.members[0];
+    member.stop().await;
+    member.options.stop_timeout = Duration::from_millis(100);
+    member.start().await;
+    let id = sent(member, message("t", "last words")).await;
+    member.chain.cling();
+    tokio::time::timeout(DEADLINE, member.stop()).await.unwrap();
+    until_final(&network.members[1], &[id]).await;
+    network.members.remove(1).stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
