@@ -99,12 +99,14 @@ impl Ready {
 
 /// Creates a group with its first message, in one commit.
 async fn create(core: &Arc<Core>, group: Group, signer: Signer, first: &Arc<Sealed>) -> Result<(), Error> {
-    let _alone = core.groups.creating.lock().await;
+    let alone = core.groups.creating.lock().await;
     let known = match group.hash {
         Some(hash) => core.groups.get(hash).await?,
         None => None,
     };
     if known.is_some() {
+        // Somebody was quicker; others may be behind this one, as many as wanted to write to the new group at the same time.
+        drop(alone);
         return super::accept(core, std::slice::from_ref(first)).await;
     }
     let init = Arc::new(super::seal(core, init(core, &group, signer)?)?);

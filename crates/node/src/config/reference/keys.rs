@@ -220,7 +220,7 @@ pub(super) const GROUPS: &[Group] = &[
         about: "An idle node sends at once, and a busy one fills the next batch meanwhile.",
         at: &[""],
         docs: &[
-            doc("broadcast.batch.size", Number, Is("200"), "Most messages of a batch"),
+            doc("broadcast.batch.size", Number, Is("500"), "Most messages of a batch (FireFly: 200)"),
             doc("broadcast.batch.payloadLimit", Size, Is("800Kb"), "Largest payload of a batch, and of a message"),
             doc("broadcast.batch.agentTimeout", Duration, Is("2m"), "How long an idle processor is kept and listed"),
             doc(
