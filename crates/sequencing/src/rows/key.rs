@@ -115,6 +115,42 @@ impl Table {
     }
 }
 
+/// Whether rows of the table that a key belongs to are looked for by ranges of keys. The others are only ever got by their keys.
+pub(crate) const fn is_scanned(key: &[u8]) -> bool {
+    const GOT: [Table; 17] = [
+        Table::Meta,
+        Table::Content,
+        Table::Batch,
+        Table::Message,
+        Table::Signer,
+        Table::Peer,
+        Table::Datatype,
+        Table::Interface,
+        Table::Api,
+        Table::Pool,
+        Table::Blob,
+        Table::Token,
+        Table::ActivePool,
+        Table::Contract,
+        Table::Lane,
+        Table::Lanes,
+        Table::Group,
+    ];
+    const SCANNED: [bool; 256] = {
+        let mut scanned = [true; 256];
+        let mut index = 0;
+        while index < GOT.len() {
+            scanned[GOT[index] as usize] = false;
+            index += 1;
+        }
+        scanned
+    };
+    match key.first() {
+        Some(table) => SCANNED[*table as usize],
+        None => true,
+    }
+}
+
 /// A range of keys: from the first, up to and without the second.
 pub(crate) type Range = (Key, Key);
 

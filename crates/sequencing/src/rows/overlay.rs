@@ -1,9 +1,9 @@
 //! The overlay: rows loaded, rows changed, and how to take changes back.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::intervals::Intervals;
-use super::key::{Key, Range, successor};
+use super::key::{Key, Range, is_scanned, successor};
 use super::row::Row;
 use super::{Error, Need, Question, Stop};
 use crate::step::Progress;
@@ -19,69 +19,65 @@ enum Below {
     Present,
 }
 
-/// A key of which the overlay knows something.
+/// What the overlay knows of a key.
 #[derive(Debug)]
-struct Entry<T> {
-    row: T,
+struct Entry {
+    row: Option<Row>,
     below: Below,
     used: u64,
 }
 
-/// The rows that are there, in order, and the keys that are known to have none. They are apart, because a step removes many rows
-/// of one range, whose first row would otherwise be searched through all that are gone.
+/// What is known, by key; and the keys that have a row in order, of the tables in which rows are looked for by ranges. Those that
+/// are gone are not in it: a step removes many rows of one range, whose first row would be searched through them.
 #[derive(Debug, Default)]
 struct Entries {
-    there: BTreeMap<Key, Entry<Row>>,
-    gone: HashMap<Key, Entry<()>, foldhash::fast::RandomState>,
+    known: HashMap<Key, Entry, foldhash::fast::RandomState>,
+    order: BTreeSet<Key>,
 }
 
 impl Entries {
-    fn len(&self) -> usize {
-        self.there.len() + self.gone.len()
-    }
-
-    fn contains(&self, key: &[u8]) -> bool {
-        self.there.contains_key(key) || self.gone.contains_key(key)
-    }
-
-    /// Marks a key as used. `false` when nothing is known of it.
-    fn touch(&mut self, key: &[u8], now: u64) -> bool {
-        let used = match self.there.get_mut(key) {
-            Some(entry) => Some(&mut entry.used),
-            None => self.gone.get_mut(key).map(|entry| &mut entry.used),
-        };
-        used.map(|used| *used = now).is_some()
-    }
-
     fn set(&mut self, key: Key, row: Option<Row>, below: Below, used: u64) {
-        match row {
-            Some(row) => {
-                self.there.insert(key, Entry { row, below, used });
-            }
-            None => {
-                self.gone.insert(key, Entry { row: (), below, used });
-            }
+        if row.is_some() && is_scanned(&key) {
+            self.order.insert(key.clone());
         }
+        self.known.insert(key, Entry { row, below, used });
     }
 
     fn remove(&mut self, key: &[u8]) {
-        if self.there.remove(key).is_none() {
-            self.gone.remove(key);
+        if self.known.remove(key).is_some_and(|entry| entry.row.is_some()) && is_scanned(key) {
+            self.order.remove(key);
         }
     }
 
     /// Exchanges the row of a key of which something is known. `false` when nothing is.
     fn swap(&mut self, key: &[u8], row: &mut Option<Row>, used: u64) -> bool {
-        if let (Some(entry), Some(row)) = (self.there.get_mut(key), row.as_mut()) {
-            entry.used = used;
-            std::mem::swap(&mut entry.row, row);
-            return true;
+        let Some(entry) = self.known.get_mut(key) else { return false };
+        entry.used = used;
+        std::mem::swap(&mut entry.row, row);
+        let (is, was) = (entry.row.is_some(), row.is_some());
+        if is != was && is_scanned(key) {
+            if is {
+                self.order.insert(key.to_vec())
+            } else {
+                self.order.remove(key)
+            };
         }
-        let there = self.there.remove_entry(key).map(|(key, entry)| (key, Some(entry.row), entry.below));
-        let gone = || self.gone.remove_entry(key).map(|(key, entry)| (key, None, entry.below));
-        let Some((key, before, below)) = there.or_else(gone) else { return false };
-        self.set(key, std::mem::replace(row, before), below, used);
         true
+    }
+
+    /// Forgets what was last used before `oldest`, and tells which rows of the table that were.
+    fn evict(&mut self, oldest: u64, mut forgotten: impl FnMut(&[u8])) {
+        let order = &mut self.order;
+        self.known.retain(|key, entry| {
+            let keep = entry.used >= oldest;
+            if !keep && entry.row.is_some() && is_scanned(key) {
+                order.remove(key);
+            }
+            if !keep && entry.below == Below::Present {
+                forgotten(key);
+            }
+            keep
+        });
     }
 }
 
@@ -114,7 +110,7 @@ impl Rows {
     /// # Errors
     /// If the bytes are not a row of their table.
     pub fn load(&mut self, key: Key, bytes: Option<&[u8]>) -> Result<(), Error> {
-        if !self.entries.contains(&key) {
+        if !self.entries.known.contains_key(&key) {
             let row = bytes.map(|bytes| Row::decode(&key, bytes)).transpose()?;
             let below = if row.is_some() { Below::Present } else { Below::Absent };
             self.entries.set(key, row, below, self.clock);
@@ -164,20 +160,16 @@ impl Rows {
         keys.dedup();
         let mut changes = Vec::with_capacity(keys.len());
         for key in keys {
-            if let Some(entry) = self.entries.there.get_mut(&key) {
-                entry.below = Below::Present;
-                let bytes = entry.row.encode()?;
-                changes.push((key, Some(bytes)));
-                continue;
-            }
-            let Some(entry) = self.entries.gone.get_mut(&key) else { continue };
-            let below = std::mem::replace(&mut entry.below, Below::Absent);
+            let Some(entry) = self.entries.known.get_mut(&key) else { continue };
+            let bytes = entry.row.as_ref().map(Row::encode).transpose()?;
+            let now = if bytes.is_some() { Below::Present } else { Below::Absent };
+            let below = std::mem::replace(&mut entry.below, now);
             // What is gone need not be remembered where everything that is there is.
-            if self.known.covering(&key, self.clock).is_some() {
-                self.entries.gone.remove(&key);
+            if bytes.is_none() && self.known.covering(&key, self.clock).is_some() {
+                self.entries.remove(&key);
             }
-            if below != Below::Absent {
-                changes.push((key, None));
+            if bytes.is_some() || below != Below::Absent {
+                changes.push((key, bytes));
             }
         }
         Ok(changes)
@@ -193,19 +185,10 @@ impl Rows {
         if self.verdicts.len() > limit {
             self.verdicts.clear();
         }
-        if self.entries.len() > limit {
-            let Entries { there, gone } = &mut self.entries;
-            let ages = there.values().map(|entry| entry.used).chain(gone.values().map(|entry| entry.used));
-            let oldest = cut(ages.collect(), limit);
+        if self.entries.known.len() > limit {
+            let oldest = cut(self.entries.known.values().map(|entry| entry.used).collect(), limit);
             let known = &mut self.known;
-            there.retain(|key, entry| {
-                let keep = entry.used >= oldest;
-                if !keep && entry.below == Below::Present {
-                    known.forget(key);
-                }
-                keep
-            });
-            gone.retain(|_, entry| entry.used >= oldest);
+            self.entries.evict(oldest, |key| known.forget(key));
         }
         if self.known.len() > limit {
             let oldest = cut(self.known.ages().collect(), limit);
@@ -216,13 +199,13 @@ impl Rows {
     /// How many rows the overlay holds, those known to be absent included.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.entries.known.len()
     }
 
     /// Whether the overlay holds nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.len() == 0
+        self.entries.known.is_empty()
     }
 
     /// A mark to which writes can be taken back.
@@ -249,7 +232,7 @@ impl Rows {
     pub(crate) fn get(&mut self, key: &[u8]) -> Result<Option<&Row>, Stop> {
         // Asked twice, because a borrow that is returned on one path only lives on both.
         if self.is_loaded(key) {
-            return Ok(self.entries.there.get(key).map(|entry| &entry.row));
+            return Ok(self.entries.known.get(key).and_then(|entry| entry.row.as_ref()));
         }
         Err(Stop::Need(vec![Need::Get(key.to_vec())]))
     }
@@ -275,11 +258,16 @@ impl Rows {
     }
 
     fn is_loaded(&mut self, key: &[u8]) -> bool {
-        self.entries.touch(key, self.clock) || self.known.covering(key, self.clock).is_some()
+        if let Some(entry) = self.entries.known.get_mut(key) {
+            entry.used = self.clock;
+            return true;
+        }
+        self.known.covering(key, self.clock).is_some()
     }
 
     /// The lowest key from `from` up to and without `to` that has a row.
     pub(crate) fn first(&mut self, from: &[u8], to: &[u8]) -> Result<Option<Key>, Stop> {
+        debug_assert!(is_scanned(from), "rows of this table are not kept in order");
         let mut cursor = from.to_vec();
         while cursor.as_slice() < to {
             let Some(end) = self.known.covering(&cursor, self.clock) else {
@@ -287,8 +275,10 @@ impl Rows {
             };
             let end: &[u8] = if end.as_slice() < to { end } else { to };
             let range = (std::ops::Bound::Included(cursor.as_slice()), std::ops::Bound::Excluded(end));
-            if let Some((key, entry)) = self.entries.there.range_mut::<[u8], _>(range).next() {
-                entry.used = self.clock;
+            if let Some(key) = self.entries.order.range::<[u8], _>(range).next() {
+                if let Some(entry) = self.entries.known.get_mut(key) {
+                    entry.used = self.clock;
+                }
                 return Ok(Some(key.clone()));
             }
             cursor = end.to_vec();
