@@ -432,6 +432,13 @@ on_both! {
         let mut found = store.kv_many(NS, 7, &many).await.unwrap();
         found.sort();
         assert_eq!(found, [(vec![0], vec![]), (vec![2], b"w".to_vec())]);
+        let ranges = (0..150).map(|number| if number % 3 == 0 { (vec![0], vec![2]) } else { (vec![3], vec![9]) });
+        let ranges: Vec<_> = ranges.chain([(vec![2], vec![3])]).collect();
+        let found = store.kv_ranges(NS, 7, &ranges, 2).await.unwrap();
+        assert_eq!(found.len(), 151);
+        assert!(found[..150].iter().step_by(3).all(|of| list(of.clone()) == [&[0][..], &[1, 255]]));
+        assert_eq!(found[..150].iter().filter(|of| of.is_empty()).count(), 100);
+        assert_eq!(found[150], [(vec![2], b"w".to_vec())]);
         store.close().await;
     }
 }

@@ -57,3 +57,27 @@ async fn what_is_said_to_be_accepted_survives_a_crash_while_the_ledger_is_away()
     until_final(&network.members[0], &ids).await;
     network.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_waiting_caller_is_told_is_what_is_stored() {
+    let network = Network::registered(2).await;
+    let member = &network.members[0];
+    let private = |tx: &str, number: usize| {
+        input(json!({
+            "header": { "topics": ["a", "b"], "tag": "t", "txtype": tx }, "group": { "members": [{ "identity": "org_1" }] },
+            "data": [{ "value": number }], "idempotencyKey": format!("{tx}{number}"),
+        }))
+    };
+    let namespace = member.namespace();
+    let mut told = vec![confirmed(member, keyed(0, "b")).await];
+    for number in 0..3 {
+        for tx in ["batch_pin", "unpinned"] {
+            told.push(namespace.send_private(private(tx, number), Some(DEADLINE)).await.unwrap());
+        }
+    }
+    for message in told {
+        let stored = member.store.read(NAMESPACE).message(message.header.id).await.unwrap().unwrap();
+        assert_eq!(message, stored);
+    }
+    network.stop().await;
+}
