@@ -130,8 +130,9 @@ async fn a_member_on_ipfs_and_one_without_read_each_other() {
     chain.stop().await;
 }
 
-/// A member with all of FireFly's processes, and one with an embedded data exchange; both find contents in IPFS.
-async fn beside_a_data_exchange(url: &str) {
+/// A member with all of FireFly's processes, and one with an embedded data exchange; both find contents in IPFS. In the end the
+/// members are handed to `then`.
+async fn beside_a_data_exchange(url: &str, then: impl AsyncFnOnce(&[Namespace; 2])) {
     let folder = tempfile::tempdir().unwrap();
     let (chain, kubo) = (Chain::start(Options { port: 0, ..Options::default() }).await.unwrap(), Kubo::start().await);
     let mut settings = configurations(folder.path(), &chain).await;
@@ -146,6 +147,7 @@ async fn beside_a_data_exchange(url: &str) {
     }
     both_ways(&members, false, 4).await;
     both_ways(&members, true, 8).await;
+    then(&members).await;
     drop(members);
     for node in nodes {
         node.stop().await;
@@ -159,7 +161,29 @@ async fn a_member_beside_a_data_exchange_and_one_without_share_secrets() {
     Identity::load_or_create(folder.path(), &org(0), "127.0.0.1").unwrap();
     let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
     let sidecar = Sidecar::on_the_wire(&org(0), Papers { certificate: read("cert.pem"), key: read("key.pem") });
-    beside_a_data_exchange(&sidecar.url()).await;
+    beside_a_data_exchange(&sidecar.url(), async |members| lies(&sidecar, members).await).await;
+}
+
+/// The process of the first member turns against the second: it repeats what was delivered, and delivers what was not sent.
+async fn lies(sidecar: &Sidecar, members: &[Namespace; 2]) {
+    let before = message_events(&members[1], 0).await;
+    let sent = sidecar.process().sent.lock().clone();
+    let [sender, recipient, truth] = sent.iter().rfind(|[.., message]| message.contains("1 from 0")).unwrap();
+    let deliver = |sender: String, message: String| async move {
+        let told = sidecar.process().deliver(&sender, recipient, &message).await;
+        told.err().unwrap_or_default()
+    };
+    assert_eq!(deliver(sender.clone(), truth.clone()).await, "", "what was delivered before is no news");
+    // Another payload of the same batch; what is no batch; another node's name.
+    let other = deliver(sender.clone(), truth.replace("1 from 0", "9 from 0")).await;
+    assert!(other.starts_with("404") && other.contains("hash"), "{other}");
+    assert!(deliver(sender.clone(), "{}".to_owned()).await.starts_with("404"));
+    let forged = deliver(format!("{}/node_1", org(0)), truth.clone()).await;
+    assert!(forged.contains("Unknown sender destination"), "{forged}");
+    send(&members[1], "still here", &Bytes::from_static(b"x"), Some(&org(0))).await;
+    let after = message_events(&members[1], before.len() + 1).await;
+    assert_eq!(after[..before.len()], before);
+    assert_eq!(after.len(), before.len() + 1, "nothing came of it");
 }
 
 /// A process of FireFly's data exchange that ends with its value.
@@ -194,5 +218,5 @@ async fn so_do_they_beside_the_real_one() {
         }
     };
     tokio::time::timeout(DEADLINE, listens).await.expect("it starts");
-    beside_a_data_exchange(&format!("http://{api}")).await;
+    beside_a_data_exchange(&format!("http://{api}"), async |_| ()).await;
 }

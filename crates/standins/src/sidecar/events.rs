@@ -119,6 +119,7 @@ impl Process {
                 Outgoing::Message { message, sender, recipient, request } => {
                     let all =
                         json!({"message": message, "sender": sender, "recipient": recipient, "requestId": request});
+                    self.sent.lock().push([sender.clone(), recipient.clone(), message.clone()]);
                     let there = self.pass(&sender, &recipient, Arriving::Message(message)).await;
                     self.report("message", all, there).await;
                 }

@@ -84,6 +84,8 @@ pub struct Process {
     /// Manifests that its client said, by event.
     pub acknowledged: Mutex<Vec<(String, Option<String>)>>,
     acks: Notify,
+    /// What its client had delivered: sender, recipient and message.
+    pub sent: Mutex<Vec<[String; 3]>>,
     /// One more than the nodes that its client told it of at first; nothing until it did.
     pub initialised: Mutex<usize>,
 }
@@ -166,6 +168,7 @@ impl Sidecar {
             outbox,
             acknowledged: Mutex::default(),
             acks: Notify::new(),
+            sent: Mutex::default(),
             initialised: Mutex::default(),
         });
         self.wires.0.lock().insert(endpoint, Arc::downgrade(&process));

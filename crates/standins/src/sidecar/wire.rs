@@ -65,6 +65,14 @@ impl Process {
         Ok(Some((other, id)))
     }
 
+    /// Delivers a message that no client asked for, of whatever sender.
+    ///
+    /// # Errors
+    /// What the recipient's process says against it.
+    pub async fn deliver(&self, sender: &str, recipient: &str, message: &str) -> Result<(), String> {
+        self.pass(sender, recipient, Arriving::Message(message.to_owned())).await.map(drop)
+    }
+
     async fn post(
         &self,
         papers: &Papers,
