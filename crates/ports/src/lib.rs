@@ -1,8 +1,8 @@
 //! What the engine needs of the outside world, as traits, and the facts that the outside world reports back.
 //!
 //! An adapter implements one of these traits and knows nothing of the engine or of another adapter. The crate `node` is the
-//! only place that joins them. There is no implementation here except [`clock::System`], [`ids::Random`] and the list
-//! of [`receivers`].
+//! only place that joins them. There is no implementation here except [`clock::System`], [`ids::Random`], the list of
+//! [`receivers`], and the [`pace`] that all who read bodies ask of them.
 //!
 //! Deliberately absent: anything about HTTP routes, SQL or EVM types, and ports that nothing fills yet (tokens, contracts).
 

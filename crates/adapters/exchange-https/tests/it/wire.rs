@@ -5,6 +5,7 @@ use std::{net::SocketAddr, process::Command, sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use http::StatusCode;
+use photinus_exchange_https::Options;
 use photinus_model::Hash;
 use photinus_ports::{ids, peers::Peers};
 use photinus_storage_local::blobs::Blobs;
@@ -26,8 +27,8 @@ const PATH: &str = "ns1/0d5a6b5e-1111-4000-8000-000000000001";
 const IDLE: Duration = Duration::from_millis(400);
 
 /// A node, a member that stays connected to it, and that member's papers in the wrong hands.
-async fn under_attack(idle: Duration) -> (Node, Node, Papers) {
-    let (node, member) = pair(|options| options.limits.idle = idle).await;
+async fn under_attack(set: impl Fn(&mut Options)) -> (Node, Node, Papers) {
+    let (node, member) = pair(set).await;
     node.handle.serve("echo", Arc::new(Echo::default()));
     node.handle.serve("sink", Arc::new(Sink));
     let papers = stranger::of(&member.options.dir);
@@ -51,7 +52,7 @@ setTimeout(() => tell("nothing"), 10000);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_is_not_renegotiated() {
-    let (node, member, _) = under_attack(LONG).await;
+    let (node, member, _) = under_attack(|_| ()).await;
     let mut script = Command::new("node");
     script.args(["-e", RENEGOTIATE, &node.options.listen.port().to_string()]).arg(&member.options.dir);
     let told = tokio::task::spawn_blocking(move || script.output()).await.unwrap().expect("node is installed");
@@ -86,7 +87,7 @@ fn tokio_stream(receiver: tokio::sync::mpsc::Receiver<Bytes>) -> impl stream::St
 
 #[tokio::test]
 async fn bodies_that_drip_are_cut_off() {
-    let (node, member, good) = under_attack(IDLE).await;
+    let (node, member, good) = under_attack(|options| options.limits.idle = IDLE).await;
     let _inbox = Inbox::of(&node);
     node.handle.keep_blobs_in(Arc::new(Blobs::open(node.dir.path().join("blobs"), Arc::new(ids::Random)).unwrap()));
     let mut guest = enter(node.options.listen, &good).await;
@@ -107,7 +108,7 @@ async fn bodies_that_drip_are_cut_off() {
 
 #[tokio::test]
 async fn forms_that_drip_are_cut_off() {
-    let (node, member, good) = under_attack(IDLE).await;
+    let (node, member, good) = under_attack(|options| options.limits.idle = IDLE).await;
     let part = "--b\r\nContent-Disposition: form-data; name=\"message\"\r\n\r\n";
     let tls = connect(node.options.listen, Some(&good), &[b"http/1.1"], ALL_VERSIONS).await.unwrap();
     let (mut hears, mut says) = tokio::io::split(tls);
@@ -127,6 +128,35 @@ async fn forms_that_drip_are_cut_off() {
     }
     assert_eq!(&answer, b"HTTP/1.1 400");
     assert!(member.ask(&node, "echo", "x").await.is_ok());
+}
+
+#[tokio::test]
+async fn heads_that_drip_are_cut_off() {
+    let (node, member, good) = under_attack(|options| {
+        options.limits.head = IDLE;
+        options.limits.keep_alive = IDLE;
+    })
+    .await;
+    // A line of a head, and a frame of which more and more is there.
+    let older = b"POST /api/v1/messages HTTP/1.1\r\nhost: x\r\nx-more: ".to_vec();
+    let newer = [PREFACE, &frame(SETTINGS, 0, 0, b""), &frame(HEADERS, 0, 1, &[b' '; 9_000])[..100]].concat();
+    for (protocol, begun) in [(&b"http/1.1"[..], older), (b"h2", newer)] {
+        let tls = connect(node.options.listen, Some(&good), &[protocol], ALL_VERSIONS).await.unwrap();
+        let (mut hears, mut says) = tokio::io::split(tls);
+        says.write_all(&begun).await.unwrap();
+        let drip = async {
+            while says.write_all(b" ").await.is_ok() {
+                tokio::time::sleep(IDLE / 8).await;
+            }
+        };
+        let mut heard = Vec::new();
+        tokio::select! {
+            _ = hears.read_to_end(&mut heard) => {}
+            () = drip => {}
+            () = tokio::time::sleep(LONG) => panic!("nothing ends it: {}", String::from_utf8_lossy(protocol)),
+        }
+    }
+    assert!(member.ask(&node, "echo", "x").await.is_ok(), "nobody else notices");
 }
 
 /// A frame of HTTP/2: length, type, flags, stream.
@@ -170,7 +200,7 @@ async fn flood(to: SocketAddr, papers: &Papers, first: Vec<u8>, mut more: impl F
 
 #[tokio::test]
 async fn headers_that_go_on_for_ever_end_the_connection() {
-    let (node, member, good) = under_attack(LONG).await;
+    let (node, member, good) = under_attack(|_| ()).await;
     // A field that is never indexed, with a name and a value of a hundred bytes each.
     let field = [&[0x10, 100][..], &[b'x'; 100], &[100], &[b'y'; 100]].concat();
     let block = field.repeat(60);
@@ -182,7 +212,7 @@ async fn headers_that_go_on_for_ever_end_the_connection() {
 
 #[tokio::test]
 async fn requests_that_are_taken_back_at_once_end_the_connection() {
-    let (node, member, good) = under_attack(LONG).await;
+    let (node, member, good) = under_attack(|_| ()).await;
     // POST, https, path `/`, from the table that every connection begins with.
     let request = [0x83, 0x87, 0x84];
     let taken = flood(node.options.listen, &good, Vec::new(), |round| {
