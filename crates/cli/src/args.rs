@@ -285,7 +285,7 @@ fn rate(text: &str) -> Result<f64, String> {
 /// Torture a network.
 #[derive(Debug, Args)]
 pub struct Torture {
-    /// Minutes of load and faults.
+    /// Minutes of load and faults; each kind of fault comes once, even if that takes longer.
     #[arg(long, default_value_t = 2.0)]
     pub minutes: f64,
     /// Seed of the faults. Without it: another one each time, which is printed.

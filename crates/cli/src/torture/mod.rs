@@ -139,7 +139,7 @@ fn shared(args: &Torture, world: &World) -> Result<Shared, Error> {
     })
 }
 
-/// One fault after the other until the time is over. Every fault is mended before this returns.
+/// One fault after the other until the time is over and each kind was there. Every fault is mended before this returns.
 async fn suffer(
     args: &Torture,
     seed: u64,
@@ -149,10 +149,13 @@ async fn suffer(
     report: &mut Report,
     output: Output,
 ) -> Result<(), Error> {
-    let mut schedule = Schedule::new(seed, usize::from(MEMBERS), world.kinds());
+    let kinds = world.kinds();
+    let (mut suffered, all) = (0, kinds.len());
+    let mut schedule = Schedule::new(seed, usize::from(MEMBERS), kinds);
     let end = Instant::now() + Duration::from_secs_f64(args.minutes.max(0.0) * 60.0);
     while let Some((quiet, fault)) = schedule.next() {
-        if Instant::now() + quiet >= end {
+        // The first deck has each kind once.
+        if Instant::now() + quiet >= end && (suffered >= all || args.minutes <= 0.0) {
             break;
         }
         tokio::time::sleep(quiet).await;
@@ -161,6 +164,7 @@ async fn suffer(
         world.suffer(&fault).await?;
         watch.away(Vec::new());
         report.suffered(&fault);
+        suffered += 1;
     }
     tokio::time::sleep(end.saturating_duration_since(Instant::now())).await;
     Ok(())

@@ -35,17 +35,49 @@ fn on_postgresql_with_every_fault() {
     suffers(&["--postgres"]);
 }
 
+/// Faults that need nothing of the machine.
+const ALWAYS: [&str; 6] = [
+    "member killed",
+    "two members killed at once",
+    "chain killed",
+    "member paused",
+    "exchange refused",
+    "exchange silent",
+];
+/// Faults of a disk that can be filled.
+const DISK: [&str; 2] = ["disk full", "disk full, and member killed"];
+/// What applications send.
+const KINDS: [&str; 7] =
+    ["broadcast", "broadcast with file", "private", "private with file", "private unpinned", "datatype", "identity"];
+
 /// The command that users have, for a minute.
 fn suffers(more: &[&str]) {
     let run = Command::new(env!("CARGO_BIN_EXE_photinus"))
-        .args(["torture", "--minutes", "1", "--flood", "3"])
+        .args(["-o", "json", "torture", "--minutes", "1", "--flood", "3"])
         .args(more)
         .stdin(Stdio::null())
         .output()
         .unwrap();
     let (report, talk) = (String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
     assert!(run.status.success(), "{report}\n{talk}");
-    assert!(report.contains("nothing is lost, and all members agree"), "{report}");
+    let report: Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report["problems"], json!([]), "{report}");
+    let mut faults: Vec<&str> = ALWAYS.to_vec();
+    // Only the superuser may mount a disk to fill.
+    if !report["leftOut"].to_string().contains("disk full") {
+        faults.extend(DISK);
+    }
+    if more.contains(&"--postgres") {
+        faults.push("database restarted");
+    }
+    for fault in faults {
+        assert!(report["faults"][fault].as_u64().is_some_and(|times| times > 0), "no {fault}: {report}");
+    }
+    for kind in KINDS {
+        assert!(report["accepted"][kind].as_u64().is_some_and(|count| count > 0), "no {kind}: {report}");
+    }
+    assert!(report["files"].as_u64().is_some_and(|files| files > 0), "{report}");
+    assert!(report["behind"].as_object().is_some_and(|behind| !behind.is_empty()), "nobody was ever behind: {report}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
