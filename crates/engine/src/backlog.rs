@@ -160,7 +160,7 @@ impl Inner {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use photinus_model::{
         Time,
         message::{Header, Message, TxType, Type},
@@ -168,7 +168,7 @@ mod tests {
 
     use super::*;
 
-    fn message(id: u128, size: usize) -> Arc<Sealed> {
+    pub(crate) fn message(id: u128, size: usize) -> Arc<Sealed> {
         let header = Header {
             id: Uuid::from_u128(id),
             cid: None,

@@ -193,10 +193,13 @@ async fn attempt(
     let stream = &processor.stream;
     let outbound = match assembled.as_mut() {
         Some(outbound) => outbound,
-        None => assembled.insert(match stream.group {
-            Some(group) => private::assemble(core, stream, group, nonces, messages).await?,
-            None => seal::assemble(core, &stream.author, messages),
-        }),
+        None => match assemble(core, stream, nonces, messages).await {
+            Ok(outbound) => assembled.insert(outbound),
+            Err(error) => {
+                admission::failed(messages, &error);
+                return if messages.is_empty() { Ok(None) } else { Err(error.into()) };
+            }
+        },
     };
     sent(outbound, messages);
     let stored = core.store.submit(seal::changes(core, outbound, messages).map_err(Failure::Json)?);
@@ -227,6 +230,18 @@ async fn attempt(
     nonces.forget();
     keep_waiting(core, messages).await?;
     if messages.is_empty() { Ok(None) } else { Err(again) }
+}
+
+async fn assemble(
+    core: &Core,
+    stream: &Stream,
+    nonces: &mut Nonces,
+    messages: &[Waiting],
+) -> Result<Outbound, store::Error> {
+    match stream.group {
+        Some(group) => private::assemble(core, stream, group, nonces, messages).await,
+        None => Ok(seal::assemble(core, &stream.author, messages)),
+    }
 }
 
 /// Tells messages how they are sent, before anybody can be told that they are confirmed: whoever waits for them need not read it.

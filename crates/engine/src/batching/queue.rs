@@ -233,3 +233,69 @@ impl Queue {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backlog::tests::message;
+
+    const BOUNDS: Bounds = Bounds { messages: 10, bytes: 10_000 };
+
+    /// The messages that are next, by their identifiers; none when the processor waits.
+    fn take(queue: &Queue) -> Vec<u128> {
+        match queue.take("", &BOUNDS) {
+            Some(Work::Messages(messages)) => {
+                messages.iter().map(|waiting| waiting.sealed.message.header.id.as_u128()).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    #[test]
+    fn messages_are_left_where_their_batch_comes_at_once() {
+        let queue = Queue::new(100);
+        assert!(take(&queue).is_empty());
+        queue.paced(Duration::from_millis(50));
+        // The processor waits for it.
+        let first = queue.arrive(&message(1, 1), false, 1);
+        assert!(first.is_some());
+        assert_eq!(take(&queue), [1]);
+        // It is busy now: a lone caller would wait, and many would not be served faster than by the store.
+        assert!(queue.arrive(&message(2, 1), false, 1).is_none());
+        assert!(queue.arrive(&message(2, 1), false, 100).is_none());
+        let crowd = queue.arrive(&message(2, 1), false, 200);
+        let confirm = queue.arrive(&message(3, 1), true, 1);
+        assert!(crowd.is_some() && confirm.is_some());
+        queue.push(message(4, 1));
+        assert_eq!(take(&queue), [2, 3, 4]);
+        // It takes too long, or nobody knows how long.
+        queue.paced(Duration::from_secs(2));
+        assert!(queue.arrive(&message(5, 1), true, 1_000).is_none());
+    }
+
+    #[test]
+    fn what_is_taken_back_is_in_no_batch() {
+        let queue = Queue::new(100);
+        let back = queue.arrive(&message(1, 1), true, 1);
+        let stays = queue.arrive(&message(2, 1), true, 1);
+        drop(back);
+        assert_eq!(take(&queue), [2]);
+        drop(queue.arrive(&message(3, 1), true, 1));
+        assert!(take(&queue).is_empty());
+        drop(stays);
+    }
+
+    #[test]
+    fn nothing_is_left_behind_what_only_the_store_holds() {
+        let queue = Queue::new(1);
+        queue.push(message(1, 1));
+        queue.push(message(2, 1));
+        assert!(queue.arrive(&message(3, 1), true, 1).is_none());
+        assert_eq!(take(&queue), [1]);
+        assert!(queue.arrive(&message(3, 1), true, 1).is_none());
+        assert!(matches!(queue.take("", &BOUNDS), Some(Work::CatchUp)));
+        queue.refill([message(2, 1)], true, queue.mark());
+        assert_eq!(take(&queue), [2]);
+        assert!(queue.arrive(&message(3, 1), true, 1).is_some());
+    }
+}
