@@ -26,5 +26,9 @@ pub(crate) const FILE_REPAIRS: u8 = 13;
 pub(crate) const EARLY: u8 = 14;
 /// Files that came ahead of the message that names them.
 pub(crate) const EARLY_FILES: u8 = 15;
+/// Groups that somebody wrote to and that are not known.
+pub(crate) const GROUP_REPAIRS: u8 = 16;
+/// Evidence of two things where there should be one.
+pub(crate) const EQUIVOCATIONS: u8 = 17;
 /// Contents and blobs that shared storage should have and we do not.
 pub(crate) const FETCHES: u8 = 4;

@@ -377,6 +377,28 @@ pub enum Contract {
     },
 }
 
+/// A message that claims a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claimed {
+    /// The batch that carries it.
+    pub batch: BatchKey,
+    /// The message.
+    pub message: MessageKey,
+}
+
+/// Two messages of one author under one value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TwoMessages {
+    /// The lane.
+    pub lane: crate::reason::Lane,
+    /// The number of the value in it.
+    pub nonce: u64,
+    /// The lower one on the ledger.
+    pub one: Claimed,
+    /// The other.
+    pub other: Claimed,
+}
+
 /// Something that an operator should see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Alarm {
@@ -410,6 +432,9 @@ pub enum Alarm {
         /// Position of the action.
         at: Pos,
     },
+    /// An author pinned two messages under one value. Which of them counts is decided; a member to which one did not come may
+    /// decide otherwise.
+    TwoMessages(Box<TwoMessages>),
     /// A log of a contract that was not in force at its position. It orders nothing.
     WrongContract {
         /// Position of the log.

@@ -150,6 +150,14 @@ pub fn batch(rows: &mut Rows, batch: &BatchKey) -> Result<Answer<Standing>, Erro
     answer(rows.standing(batch))
 }
 
+/// Whether a group is known.
+///
+/// # Errors
+/// If rows are broken.
+pub fn knows_group(rows: &mut Rows, hash: &Hash) -> Result<Answer<bool>, Error> {
+    answer(rows.group(hash).map(|group| group.is_some()))
+}
+
 fn answer<T>(found: Result<T, Stop>) -> Result<Answer<T>, Error> {
     match found {
         Ok(found) => Ok(Answer::Is(found)),

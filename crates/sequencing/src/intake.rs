@@ -23,7 +23,7 @@ pub(crate) fn take(machine: &mut Machine<'_>, fact: &Fact) -> Result<(), Stop> {
         Fact::Release(vote) => release::take(machine, vote),
         Fact::Retracted(pos) => retraction::start(machine, *pos),
         Fact::Content(content, source) => known(machine, content, source),
-        Fact::Group(group) => lanes::learn(machine, group),
+        Fact::Group(group) => lanes::told(machine, group),
         Fact::Forgotten(batch) => forgotten(machine, batch),
         Fact::BlobGone(hash) => {
             let key = key::blob(hash);

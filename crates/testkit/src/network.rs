@@ -229,7 +229,9 @@ impl Member {
         if let Some((runtime, namespace)) = self.running.take() {
             let stopped = runtime.spawn(async move { namespace.stop().await });
             stopped.await.expect("stopping does not panic");
-            runtime.shutdown_background();
+            // Connections to a database end with the runtime that opened them; the next start must find them closed.
+            let gone = tokio::task::spawn_blocking(move || runtime.shutdown_timeout(DEADLINE));
+            gone.await.expect("a runtime ends");
         }
     }
 

@@ -232,17 +232,23 @@ const SHAPES: &[(&str, &str)] = &[
     (
         "MessageWhy",
         "id:uuid hash:hash state:messageState author:string topics:string[] created:time confirmed:time summary:string \
-         waitsFor:Cause[]",
+         waitsFor:Cause[] equivocations:Equivocation[]",
     ),
     (
         "Cause",
         "kind:string reason:string position:string from:string since:time tried:Attempt[] queued:int next:string",
     ),
-    ("Attempt", "operation:uuid type:operationType status:operationStatus error:string updated:time"),
+    ("Attempt", "operation:uuid type:operationType status:operationStatus asked:string error:string updated:time"),
     (
         "BlockedTopic",
-        "topic:string context:hash group:hash author:string since:time undecided:int position:string waitsFor:Cause",
+        "topic:string context:hash group:hash author:string since:time undecided:int position:string waitsFor:Cause \
+         equivocation:Equivocation",
     ),
+    (
+        "Equivocation",
+        "kind:string author:string group:hash topic:string differs:string[] one:Evidence other:Evidence seen:time",
+    ),
+    ("Evidence", "batch:uuid hash:hash message:uuid digest:hash from:string"),
     ("TopicPosition", "position:string"),
     ("TopicRelease", "position:string batch:uuid undecided:int votes:string[] owner:string electorate:int"),
     ("ChartHistogram", "count:string timestamp:time types:ChartType[] isCapped:bool"),

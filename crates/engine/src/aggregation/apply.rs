@@ -16,7 +16,7 @@ use photinus_sequencing::{
 };
 use photinus_store::{Change, change};
 
-use super::{fetches, group::Group, release, repair, repair_files::LackingFile, waits, withdrawn};
+use super::{equivocation, fetches, group::Group, release, repair, repair_files::LackingFile, waits, withdrawn};
 use crate::{core::Core, namespace::Turn};
 
 /// Why a decision could not be applied. The group is given up and taken again.
@@ -63,7 +63,7 @@ pub(super) async fn apply(
         }
         Decision::Withdrawn { pos, event } => withdrawn::apply(core, group, pos, event).await?,
         Decision::Contract(contract) => self::contract(core, group, contract)?,
-        Decision::Alarm(alarm) => self::alarm(core, group, &alarm),
+        Decision::Alarm(alarm) => self::alarm(core, group, &alarm).await?,
     }
     Ok(())
 }
@@ -320,14 +320,18 @@ fn contract(core: &Core, group: &mut Group<'_>, decided: Contract) -> Result<(),
     Ok(())
 }
 
-fn alarm(core: &Core, group: &mut Group<'_>, alarm: &Alarm) {
+async fn alarm(core: &Core, group: &mut Group<'_>, alarm: &Alarm) -> Result<(), Error> {
+    if equivocation::alarmed(core, group, alarm).await? {
+        return Ok(());
+    }
     if let Alarm::NoNextContract { at } = alarm {
         let at = waits::position(*at).protocol_id();
         let why =
             format!("the contract was terminated at {at} and no next one is configured: add it to multiparty.contract");
         group.after.turns.push(Turn::Held(why));
     }
-    if core.aggregation.raise(alarm) {
+    if core.aggregation.raise(format!("{alarm:?}")) {
         tracing::error!(namespace = core.name(), ?alarm, "the ledger's order needs an operator");
     }
+    Ok(())
 }

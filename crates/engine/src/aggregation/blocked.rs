@@ -8,6 +8,7 @@ use photinus_sequencing::Reason;
 use serde::Serialize;
 
 use super::{
+    equivocation::Equivocation,
     repair, waits,
     why::{self, Cause},
 };
@@ -43,11 +44,15 @@ pub struct Blocked {
     /// What the first of them waits for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waits_for: Option<Cause>,
+    /// What an author said twice on the topic, where there should be one thing. It holds up nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub equivocation: Option<Equivocation>,
 }
 
 impl Namespace {
     /// The topics on which something waits, longest first, at most `limit`. What is merely being decided at this moment shows
-    /// without a reason. Of private messages those are shown whose payload is missing.
+    /// without a reason. Of private messages those are shown whose payload is missing. Behind them come the topics on which an author
+    /// said two things where there should be one.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -56,8 +61,10 @@ impl Namespace {
         let mut open = undecided(core).await?;
         open.extend(lacking(self, limit).await?);
         open.sort_by_key(|blocked| blocked.since);
+        open.extend(self.equivocations().await?.into_iter().map(told_twice));
         open.truncate(limit);
-        for blocked in open.iter_mut().filter(|blocked| blocked.group.is_none()) {
+        let waits = |blocked: &&mut Blocked| blocked.group.is_none() && blocked.equivocation.is_none();
+        for blocked in open.iter_mut().filter(waits) {
             blocked.topic = topic(core, blocked.context).await?;
             if let Some((place, reason)) = why::closed(self, blocked.context).await? {
                 blocked.position = Some(waits::position(place.pos).protocol_id());
@@ -65,6 +72,21 @@ impl Namespace {
             }
         }
         Ok(open)
+    }
+}
+
+/// A topic on which an author said two things.
+fn told_twice(found: Equivocation) -> Blocked {
+    Blocked {
+        topic: Some(found.topic.clone()),
+        context: found.group.unwrap_or_else(|| Hash::of(&found.topic)),
+        group: found.group,
+        author: Some(found.author.clone()),
+        since: found.seen,
+        undecided: 0,
+        position: None,
+        waits_for: None,
+        equivocation: Some(found),
     }
 }
 
@@ -86,6 +108,7 @@ async fn undecided(core: &Core) -> Result<Vec<Blocked>, Error> {
                 undecided: 0,
                 position: None,
                 waits_for: None,
+                equivocation: None,
             };
             let blocked = found.entry(pin.hash).or_insert_with(fresh);
             blocked.undecided += 1;
@@ -114,6 +137,7 @@ async fn lacking(namespace: &Namespace, limit: usize) -> Result<Vec<Blocked>, Er
             undecided: pins.len() as u64,
             position: Some(waits::position(place.pos).protocol_id()),
             waits_for: Some(why::cause(core, None, place, &Reason::Content(lacking.batch())).await?),
+            equivocation: None,
         });
     }
     Ok(found)

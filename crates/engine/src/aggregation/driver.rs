@@ -11,7 +11,7 @@ use photinus_ports::blockchain::{Delivery, Log};
 use photinus_sequencing::{
     Fact,
     explain::{self, Admission},
-    facts::{DataKey, Source, content},
+    facts::{DataKey, Source},
     rows::{self, Question},
 };
 use photinus_store::{Change, ChangeSet};
@@ -165,6 +165,7 @@ impl Driver {
                     turn.content(content).await?;
                 }
                 Job::Unpinned(content, group) => turn.unpinned(content, group.as_ref()).await?,
+                Job::Group(told, peer) => turn.answered(told, peer).await?,
                 Job::Expire(items) => {
                     for item in items {
                         turn.expire(*item).await?;
@@ -426,11 +427,17 @@ impl Turn<'_> {
             contents::store(&mut self.group, content, now);
             self.names(&content.batch);
             let standing = self.ask(|rows| explain::batch(rows, &facts.batch)).await?;
+            if standing.known {
+                self.compare(content).await?;
+            }
             if let (Source::Peer(peer), false) = (&content.source, standing.known || standing.pinned) {
                 self.unpinned_content(&content.batch, peer)?;
             }
         }
         self.group.groups.extend(crate::groups::definitions_in(&content.batch).map(|(_, group)| (group.hash, group)));
+        if let Source::Peer(peer) = &content.source {
+            self.unknown_groups(&content.batch, peer).await?;
+        }
         let lacking = self.group.after.lacking.iter().any(|lacking| lacking.batch() == facts.batch);
         if lacking || self.core.aggregation.is_lacking(facts.batch) {
             self.group.push(super::repair::forget(facts.batch));
@@ -438,56 +445,6 @@ impl Turn<'_> {
         }
         self.blobs(&facts, content, own).await?;
         self.fact(&Fact::Content(Arc::new(facts), content.source.clone())).await
-    }
-
-    /// Counts a file that came from a peer.
-    async fn received(&mut self, blob: &photinus_model::blob::Blob) -> Result<(), Error> {
-        if blob.peer.is_empty() {
-            return Ok(());
-        }
-        let size = u64::try_from(blob.size).unwrap_or_default();
-        self.count_received(&blob.peer, |before| before.saturating_add(size)).await
-    }
-
-    /// Changes the count of bytes of files that came from a peer.
-    pub(super) async fn count_received(&mut self, peer: &str, change: impl Fn(u64) -> u64) -> Result<(), Error> {
-        let (space, key) = (crate::space::RECEIVED, peer.as_bytes().to_vec());
-        let before = match self.group.received.get(peer) {
-            Some(before) => *before,
-            None => {
-                let stored = self.core.store.kv_get(self.core.name(), space, &key).await?;
-                stored.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes)
-            }
-        };
-        let now = change(before);
-        self.group.received.insert(peer.to_owned(), now);
-        self.group.push(Change::PutKv { space, key, value: now.to_be_bytes().to_vec() });
-        Ok(())
-    }
-
-    /// Tells the machine of the blobs that are held, and has the others fetched.
-    async fn blobs(&mut self, facts: &content::Content, content: &Content, own: bool) -> Result<(), Error> {
-        let wanted: Vec<_> = facts.messages.iter().flat_map(|message| &message.data).collect();
-        for data in wanted {
-            let Some(hash) = data.blob else { continue };
-            let held = own
-                || self.group.files.contains(&hash)
-                || !self.core.store.read(self.core.name()).blobs_by_hash(hash).await?.is_empty();
-            if held {
-                self.fact(&Fact::BlobHeld(hash)).await?;
-                continue;
-            }
-            // It may have been here once, and been deleted.
-            self.fact(&Fact::BlobGone(hash)).await?;
-            let public = content.batch.payload.data.iter().find(|found| found.id == data.key.id);
-            let public = public.and_then(|data| data.blob.as_ref()).map(|blob| blob.public.clone()).unwrap_or_default();
-            if public.is_empty() {
-                continue;
-            }
-            let (wanted, author) = ((data.key.id, hash), content.batch.author.as_str());
-            fetches::begin_blob(self.core, &mut self.group, wanted, author, public, facts.tx)?;
-        }
-        Ok(())
     }
 }
 
@@ -532,6 +489,9 @@ fn follow(core: &Arc<Core>, after: After) {
             super::repair::spawn(core, lacking);
         }
     }
+    for unknown in after.groups {
+        super::repair_groups::spawn(core, unknown);
+    }
     for lacking in after.files {
         super::repair_files::spawn(core, lacking);
     }
@@ -551,6 +511,7 @@ fn follow(core: &Arc<Core>, after: After) {
     }
     for batch in after.found {
         core.aggregation.lacks_no_more(batch);
+        core.aggregation.came(batch.hash);
     }
     core.aggregation.fetches().withdrawn(&after.withdrawn);
     core.aggregation.fetches().offer(&after.fetches);

@@ -27,6 +27,7 @@ use super::{
     early::{Item, Note},
     fetches::{self, Row},
     repair::Lacking,
+    repair_groups::Unknown,
 };
 
 /// What follows a commit. None of it is needed for correctness: each is done again after a crash.
@@ -37,6 +38,8 @@ pub(super) struct After {
     /// What is not to be fetched any longer.
     pub(super) withdrawn: Vec<Row>,
     pub(super) lacking: Vec<Lacking>,
+    /// Groups that are not known.
+    pub(super) groups: Vec<Unknown>,
     /// Files that messages wait for.
     pub(super) files: Vec<super::repair_files::LackingFile>,
     /// Private payloads that came after they had been lacking.
@@ -56,28 +59,13 @@ pub(super) struct After {
 }
 
 impl After {
-    /// Whether nothing follows.
+    /// Whether nothing follows that must be known to have followed.
     pub(super) fn is_empty(&self) -> bool {
-        let Self {
-            fetches,
-            withdrawn,
-            lacking,
-            found,
-            identities,
-            verifiers,
-            turns,
-            files,
-            discarded,
-            logs: _,
-            early: _,
-            expired: _,
-        } = self;
-        let records = files.is_empty()
-            && discarded.is_empty()
-            && identities.is_empty()
-            && verifiers.is_empty()
-            && turns.is_empty();
-        records && fetches.is_empty() && withdrawn.is_empty() && lacking.is_empty() && found.is_empty()
+        let Self { fetches, withdrawn, lacking, groups, files, found, .. } = self;
+        let Self { identities, verifiers, turns, discarded, .. } = self;
+        let contents = fetches.is_empty() && withdrawn.is_empty() && lacking.is_empty() && groups.is_empty();
+        let records = identities.is_empty() && verifiers.is_empty() && turns.is_empty() && discarded.is_empty();
+        contents && records && files.is_empty() && found.is_empty()
     }
 }
 

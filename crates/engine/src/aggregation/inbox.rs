@@ -7,7 +7,7 @@ use photinus_ports::blockchain::{Delivery, SinkClosed};
 use photinus_sequencing::facts::{Order, Source};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{early::Item, fetches::Done};
+use super::{early::Item, fetches::Done, repair_groups::Told};
 
 /// A batch whose content was accepted, and where it came from.
 #[derive(Clone, Debug)]
@@ -30,6 +30,8 @@ pub(super) enum Job {
     Unpinned(Content, Option<Group>),
     /// A blob is held, whole and verified, and is to be written down; and the fetch that brought it if one did.
     Blob(Blob, Option<Done>),
+    /// A group that was asked for, and the node that told of it.
+    Group(Told, String),
     /// Things that came early and are too old.
     Expire(Vec<Item>),
     /// What the operator orders.
@@ -50,7 +52,7 @@ impl Job {
             }
             Self::Content(content, _) | Self::Unpinned(content, _) => 1 + content.batch.payload.messages.len(),
             Self::Expire(items) => 10 * items.len(),
-            Self::Blob(..) | Self::Order(_) => 1,
+            Self::Blob(..) | Self::Group(..) | Self::Order(_) => 1,
         }
     }
 }

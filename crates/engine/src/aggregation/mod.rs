@@ -7,13 +7,16 @@
 //! Deliberately not here: the rules of the order (crate `sequencing`) and what a batch must look like (crate `model`).
 
 mod apply;
+mod asked;
 pub mod blocked;
 mod content;
 mod cursor;
 mod definition;
 mod driver;
 mod early;
+pub mod equivocation;
 pub mod fetches;
+mod files;
 mod group;
 mod inbox;
 mod ledger;
@@ -23,6 +26,7 @@ mod order;
 pub mod release;
 mod repair;
 mod repair_files;
+mod repair_groups;
 mod rewind;
 mod unpinned;
 pub mod waits;
@@ -43,14 +47,14 @@ pub use early::{Early, Sum};
 pub(crate) use inbox::Content;
 use inbox::{Entry, Inbox, Job};
 use parking_lot::{Mutex, MutexGuard};
-use photinus_model::{Time, blob::Blob, group::Group};
+use photinus_model::{Hash, Time, blob::Blob, group::Group};
 pub(crate) use photinus_ports::blockchain::SinkClosed as Closed;
 use photinus_ports::blockchain::{Delivery, LedgerSink, Receipt, SinkClosed};
 use photinus_sequencing::{
-    decision::Alarm,
     facts::{BatchKey, Order, Pos},
     rules,
 };
+pub(crate) use repair_groups::{Listed, MOST_BATCHES, Told};
 pub use rewind::Rewind;
 use tokio::sync::mpsc;
 
@@ -96,6 +100,10 @@ pub(crate) struct Handle {
     refused: AtomicU64,
     /// Private payloads that are being asked for, or will be.
     lacking: Mutex<HashSet<BatchKey>>,
+    /// Groups that are being asked for, or will be.
+    wondering: Mutex<HashSet<Hash>>,
+    /// Questions that were put to other nodes.
+    questions: Mutex<asked::Questions>,
     /// What other nodes sent ahead of what it belongs to.
     early: Mutex<early::Book>,
     /// When the last log was taken that was old already.
@@ -107,7 +115,7 @@ pub(crate) struct Handle {
 #[derive(Default)]
 struct State {
     error: Option<String>,
-    alarms: VecDeque<Alarm>,
+    alarms: VecDeque<String>,
 }
 
 /// How the aggregator does.
@@ -138,6 +146,8 @@ impl Handle {
             state: Mutex::default(),
             refused: AtomicU64::new(0),
             lacking: Mutex::default(),
+            wondering: Mutex::default(),
+            questions: Mutex::default(),
             early: Mutex::default(),
             old_log: AtomicI64::new(i64::MIN),
             told: AtomicBool::new(false),
@@ -172,6 +182,20 @@ impl Handle {
         self.take(Job::Unpinned(content, group)).await
     }
 
+    /// Hands over a group that was asked for. Returns when it is durable.
+    async fn group(&self, told: Told, peer: String) -> Result<(), SinkClosed> {
+        self.take(Job::Group(told, peer)).await
+    }
+
+    /// Notes that a group is to be asked for. `false` when that is known.
+    fn wonders(&self, group: Hash) -> bool {
+        self.wondering.lock().insert(group)
+    }
+
+    fn wonders_no_more(&self, group: Hash) {
+        self.wondering.lock().remove(&group);
+    }
+
     /// Hands over a file that came from a peer. Returns when it is written down.
     pub(crate) async fn blob(&self, blob: Blob) -> Result<(), SinkClosed> {
         self.take(Job::Blob(blob, None)).await
@@ -183,7 +207,7 @@ impl Handle {
         Status {
             queued: self.inbox.len(),
             error: state.error.clone(),
-            alarms: state.alarms.iter().map(|alarm| format!("{alarm:?}")).collect(),
+            alarms: state.alarms.iter().cloned().collect(),
             refused_contents: self.refused.load(Ordering::Relaxed),
             early: self.early().totals(),
             fetches: self.fetches.report(),
@@ -244,16 +268,30 @@ impl Handle {
     }
 
     /// Keeps an alarm for the status. `false` when it is there already.
-    fn raise(&self, alarm: &Alarm) -> bool {
+    fn raise(&self, alarm: String) -> bool {
         let mut state = self.state.lock();
-        if state.alarms.contains(alarm) {
+        if state.alarms.contains(&alarm) {
             return false;
         }
         if state.alarms.len() >= ALARMS {
             state.alarms.pop_front();
         }
-        state.alarms.push_back(alarm.clone());
+        state.alarms.push_back(alarm);
         true
+    }
+
+    /// Notes what another node said to a question.
+    fn asked(&self, thing: Hash, asked: asked::Asked) {
+        self.questions.lock().note(thing, asked);
+    }
+
+    /// The questions about a thing.
+    fn questions(&self, thing: Hash) -> Vec<asked::Asked> {
+        self.questions.lock().about(thing)
+    }
+
+    fn came(&self, thing: Hash) {
+        self.questions.lock().forget(thing);
     }
 
     fn committed(&self) {
@@ -292,6 +330,7 @@ pub(crate) async fn start(core: &Arc<Core>) -> Result<(), Error> {
     nodes::introduce_all(core).await?;
     repair::resume(core).await?;
     repair_files::resume(core).await?;
+    repair_groups::resume(core).await?;
     fetches::start(core);
     Ok(())
 }

@@ -18,7 +18,7 @@ use photinus_sequencing::{
 use photinus_store::{Change, ChangeSet};
 use serde::{Deserialize, Serialize};
 
-use super::{inbox::Content, ledger, waits};
+use super::{asked::Asked, inbox::Content, ledger, waits};
 use crate::{Namespace, core::Core, reception::Question, space};
 
 /// Largest answer that is read.
@@ -147,7 +147,14 @@ async fn attempt(core: &Arc<Core>, lacking: &Lacking) -> Result<bool, crate::ide
     for (node, source) in candidates(core, lacking).await? {
         let Some(to) = core.identities.peer_of(node).await?.filter(|_| node != own) else { continue };
         let route = Route { from: PeerId(from.clone()), to: PeerId(to) };
-        let Some(content) = ask(core, lacking, &route, source).await else { continue };
+        let content = match ask(core, lacking, &route, source).await {
+            Ok(content) => content,
+            Err(said) => {
+                tracing::debug!(node = route.to.0, said, "a member does not serve the payload");
+                note(core, lacking.hash, &route, said);
+                continue;
+            }
+        };
         tracing::info!(namespace = core.name(), batch = %lacking.id, from = route.to.0, "payload was asked for and given");
         if core.aggregation.received(content).await.is_ok() {
             return Ok(true);
@@ -176,18 +183,29 @@ pub(super) async fn candidates(core: &Core, lacking: &Lacking) -> Result<Vec<(Uu
     Ok(nodes)
 }
 
+/// Keeps what a node said to a question, to be shown.
+pub(super) fn note(core: &Core, thing: Hash, route: &Route, said: String) {
+    core.aggregation.asked(thing, Asked { node: route.to.0.clone(), time: core.ports.clock.now(), said });
+}
+
 /// Asks one node, and checks what it answers.
-async fn ask(core: &Core, lacking: &Lacking, route: &Route, of_author: bool) -> Option<Content> {
-    let question = serde_json::to_vec(&Question::Batch { id: lacking.id, hash: lacking.hash }).ok()?;
+///
+/// # Errors
+/// Why it is of no use, in words.
+async fn ask(core: &Core, lacking: &Lacking, route: &Route, of_author: bool) -> Result<Content, String> {
+    let question = Question::Batch { id: lacking.id, hash: lacking.hash };
+    let question = serde_json::to_vec(&question).map_err(|error| error.to_string())?;
     let answer = core.ports.exchange.ask(route, Bytes::from(question), MAX_ANSWER).await;
-    let answer = answer.inspect_err(|error| tracing::debug!(%error, "a member does not serve the payload")).ok()?;
+    let answer = answer.map_err(|error| error.to_string())?;
     let limit = usize::try_from(MAX_ANSWER).unwrap_or(usize::MAX).saturating_add(1);
-    let wrapper = wire::parse_wrapper(std::str::from_utf8(&answer).ok()?, limit).ok()??;
-    let accepted = wire::accept(wrapper.batch, Some(lacking.hash), &core.options.network_namespace).ok()?;
+    let text = std::str::from_utf8(&answer).map_err(|_| "it answered something else than a batch".to_owned())?;
+    let wrapper = wire::parse_wrapper(text, limit).map_err(|error| error.to_string())?;
+    let wrapper = wrapper.ok_or_else(|| "it answered without a batch".to_owned())?;
+    let accepted = wire::accept(wrapper.batch, Some(lacking.hash), &core.options.network_namespace);
+    let accepted = accepted.map_err(|error| error.to_string())?;
+    if accepted.batch.id != lacking.id {
+        return Err("it answered with another batch".to_owned());
+    }
     let source = if of_author { Source::Peer(route.to.0.clone()) } else { Source::Repair };
-    (accepted.batch.id == lacking.id).then(|| Content {
-        batch: Arc::new(accepted.batch),
-        manifest: Some(accepted.manifest_text),
-        source,
-    })
+    Ok(Content { batch: Arc::new(accepted.batch), manifest: Some(accepted.manifest_text), source })
 }

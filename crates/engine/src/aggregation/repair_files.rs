@@ -13,7 +13,7 @@ use photinus_sequencing::facts::{BatchKey, MessageKey};
 use photinus_store::{Change, ChangeSet};
 use serde::{Deserialize, Serialize};
 
-use super::repair::{Lacking, candidates};
+use super::repair::{Lacking, candidates, note};
 use crate::{core::Core, reception::Question, space};
 
 /// Largest answer that is read: it says only that the file is on its way.
@@ -94,6 +94,7 @@ async fn attempt(core: &Arc<Core>, lacking: &LackingFile) -> Result<bool, crate:
         let mut changes = ChangeSet::new(core.name());
         changes.push(Change::DeleteKv { space: space::FILE_REPAIRS, key: lacking.key() });
         core.store.submit(changes).await?;
+        core.aggregation.came(lacking.file);
         return Ok(true);
     };
     let Some(own) = core.multiparty.node() else { return Ok(false) };
@@ -107,9 +108,13 @@ async fn attempt(core: &Arc<Core>, lacking: &LackingFile) -> Result<bool, crate:
         match core.ports.exchange.ask(&route, Bytes::from(question.clone()), MAX_ANSWER).await {
             Ok(_) => {
                 tracing::info!(namespace = core.name(), file = %lacking.file, from = route.to.0, "a file was asked for");
+                note(core, lacking.file, &route, "it sends it".to_owned());
                 return Ok(false);
             }
-            Err(error) => tracing::debug!(%error, "a member does not send the file"),
+            Err(error) => {
+                tracing::debug!(%error, "a member does not send the file");
+                note(core, lacking.file, &route, error.to_string());
+            }
         }
     }
     Ok(false)

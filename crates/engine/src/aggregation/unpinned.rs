@@ -6,11 +6,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use photinus_model::{Hash, Uuid, batch::Batch, event, group::Group, message::State};
-use photinus_sequencing::{
-    Fact,
-    facts::{MessageKey, content},
-    text::Did,
-};
+use photinus_sequencing::facts::MessageKey;
 use photinus_store::{Change, change};
 
 use super::{
@@ -32,11 +28,7 @@ impl Turn<'_> {
     /// Takes the messages of a batch that are new.
     pub(super) async fn unpinned(&mut self, content: &Content, told: Option<&Group>) -> Result<(), Error> {
         if let Some(told) = told {
-            self.group.push(Change::UpsertGroup(told.clone()));
-            if let Some(hash) = told.hash {
-                let members = told.members.iter().map(|member| Did::from(member.identity.as_str())).collect();
-                self.fact(&Fact::Group(content::Group { hash, members })).await?;
-            }
+            self.told(told).await?;
         }
         let now = self.group.now;
         self.core.tally.arrived(&content.batch.payload.messages);

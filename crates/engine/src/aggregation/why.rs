@@ -17,7 +17,11 @@ use photinus_sequencing::{
 };
 use serde::Serialize;
 
-use super::{fetches, waits};
+use super::{
+    asked::Asked,
+    equivocation::{self, Equivocation},
+    fetches, waits,
+};
 use crate::{Namespace, core::Core, error::Error};
 
 /// Most links of a chain.
@@ -49,6 +53,9 @@ pub struct Why {
     pub summary: String,
     /// What it waits for, and what that waits for. Empty once it is decided.
     pub waits_for: Vec<Cause>,
+    /// Where its author said two things, as far as it is known here. It decided nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub equivocations: Vec<Equivocation>,
 }
 
 /// Something that is waited for.
@@ -77,17 +84,22 @@ pub struct Cause {
     pub next: &'static str,
 }
 
-/// An operation that was to bring what is waited for.
+/// An operation that was to bring what is waited for, or a question to another node.
 #[derive(Clone, Debug, Serialize)]
 pub struct Attempt {
     /// The operation.
-    pub operation: Uuid,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operation: Option<Uuid>,
     /// What it does.
-    #[serde(rename = "type")]
-    pub kind: photinus_model::operation::Type,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<photinus_model::operation::Type>,
     /// How far it is.
-    pub status: photinus_model::operation::Status,
-    /// What the last attempt said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<photinus_model::operation::Status>,
+    /// The node that was asked: its name, or how the data exchange calls it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked: Option<String>,
+    /// What the last attempt said, or the node.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub error: String,
     /// When that was.
@@ -97,7 +109,7 @@ pub struct Attempt {
 impl From<Operation> for Attempt {
     fn from(operation: Operation) -> Self {
         let Operation { id, kind, status, error, updated, .. } = operation;
-        Self { operation: id, kind, status, error, updated }
+        Self { operation: Some(id), kind: Some(kind), status: Some(status), asked: None, error, updated }
     }
 }
 
@@ -117,6 +129,7 @@ impl Namespace {
             state: message.state,
             summary: summary(&message, &waits_for),
             waits_for,
+            equivocations: equivocation::of_message(core, id).await?,
             author: message.header.author,
             topics: message.header.topics,
             created: message.header.created,
@@ -229,7 +242,7 @@ async fn ledger(core: &Core, message: &Message) -> Result<Cause, Error> {
         Some(tx) => attempts(core.store.read(core.name()).operations_of(tx).await?),
         None => Vec::new(),
     };
-    let failed = tried.iter().find(|attempt| attempt.status == photinus_model::operation::Status::Failed);
+    let failed = tried.iter().find(|attempt| attempt.status == Some(photinus_model::operation::Status::Failed));
     let reason = match failed {
         Some(failed) => format!("its batch on the ledger, where it will not get: {}", failed.error),
         None => "its batch on the ledger".to_owned(),
@@ -304,6 +317,14 @@ pub(super) async fn cause(
             tried.push(Attempt::from(operation));
         }
     }
+    let thing = match reason {
+        Reason::Content(batch) => Some(batch.hash),
+        Reason::Blob(hash) => Some(*hash),
+        _ => None,
+    };
+    for asked in thing.into_iter().flat_map(|thing| core.aggregation.questions(thing)) {
+        tried.push(question(core, asked).await?);
+    }
     let wanted = batch.map(|batch| batch.id).or(message.and_then(|message| message.batch));
     let pin: Option<Pin> = match wanted {
         Some(batch) => read.pins_of(batch).await?.into_iter().next(),
@@ -319,9 +340,17 @@ pub(super) async fn cause(
     };
     let since = since.or(pin.map(|pin| pin.created));
     let position = Some(waits::position(place.pos).protocol_id());
-    let untried = tried.iter().any(|attempt| attempt.status == photinus_model::operation::Status::Initialized);
+    let untried = tried.iter().any(|attempt| attempt.status == Some(photinus_model::operation::Status::Initialized));
     let queued = untried.then(|| core.aggregation.fetches().report().missing);
     Ok(Cause { kind, reason: text, position, from, since, tried, queued, next: advice(kind) })
+}
+
+/// A question to another node, by the name of the node if it has one.
+async fn question(core: &Core, asked: Asked) -> Result<Attempt, Error> {
+    let node = core.identities.by_verifier(photinus_model::verifier::Type::DxPeerId, &asked.node).await?;
+    let name = node.map_or_else(|| asked.node.clone(), |node| node.did.clone());
+    let (error, updated) = (asked.said, asked.time);
+    Ok(Attempt { operation: None, kind: None, status: None, asked: Some(name), error, updated })
 }
 
 /// Who a key belongs to; the key itself when that is not known.

@@ -17,7 +17,7 @@ use super::{
     sender::{self, Standing},
 };
 use crate::{
-    aggregation::{self, Content},
+    aggregation::{self, Content, equivocation},
     core::Core,
     groups,
 };
@@ -48,7 +48,8 @@ pub(super) async fn take(core: &Arc<Core>, peer: &PeerId, payload: &[u8]) -> Res
     let wire::Accepted { batch, manifest_text, .. } = wire::accept(batch, None, network).map_err(never)?;
     let manifest = manifest_text.as_str().to_owned();
     let standing = sender::check(core, peer, &batch).await?;
-    if standing == Standing::Proven && is_known(core, &batch).await? {
+    let same = standing == Standing::Proven && is_known(core, &batch).await?;
+    if same && equivocation::other_payload(core, &batch).await.map_err(later)?.is_none() {
         return Ok(manifest);
     }
     let content =

@@ -14,7 +14,7 @@ use crate::step::Machine;
 use crate::text::Did;
 use crate::work::Item;
 
-use super::{groups, head, order};
+use super::{groups, head, order, twice};
 
 /// How many ancestors of an author are looked at.
 const ANCESTORS: usize = 16;
@@ -80,6 +80,7 @@ pub(crate) fn meet(machine: &mut Machine<'_>, event: &Event) -> Result<(), Stop>
     if !usable {
         return Ok(());
     }
+    twice::late(machine, event)?;
     for (_, message) in private() {
         let Some(group) = &message.group else { continue };
         let mut known = true;

@@ -18,6 +18,14 @@ pub(crate) fn learn(machine: &mut Machine<'_>, group: &Group) -> Result<(), Stop
     machine.wake(&Reason::Group(group.hash))
 }
 
+/// A group that did not come with the message that defines it. That message stands on the ledger like any other of its author,
+/// under a topic that follows from the group: from here on it is missed.
+pub(crate) fn told(machine: &mut Machine<'_>, group: &Group) -> Result<(), Stop> {
+    learn(machine, group)?;
+    open(machine, &group.hash, &group.hash.to_string())?;
+    Ok(())
+}
+
 /// Makes the lanes of all members on a topic known. False if the group is not known.
 pub(super) fn open(machine: &mut Machine<'_>, hash: &Hash, topic: &str) -> Result<bool, Stop> {
     let key = key::lanes(hash, topic);

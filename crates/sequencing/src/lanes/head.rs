@@ -5,7 +5,7 @@ use std::sync::Arc;
 use photinus_model::Hash;
 
 use super::claims::{self, Standing, Winner};
-use super::{groups, order};
+use super::{groups, order, twice};
 use crate::decision::{Code, Decided, Decision, Effect, Pins, Verdict};
 use crate::facts::content::{Content, Message};
 use crate::facts::{Event, MessageKey, Place, Pos};
@@ -20,7 +20,7 @@ use crate::verdict::{self, Judgement, Ruling, Subject};
 use crate::waits;
 
 /// The tag of a message that stands in for another one.
-const GAP_FILL: &str = "ff_gap_fill";
+pub(super) const GAP_FILL: &str = "ff_gap_fill";
 
 /// How far ahead of what is claimed a value may be and still be one that its author will reach.
 const AHEAD: u64 = 4096;
@@ -311,7 +311,11 @@ fn decide(machine: &mut Machine<'_>, winner: &Winner, message: &Message, mut rul
             continue;
         }
         let first = claims.len();
+        let lane = machine.rows.lane(id)?;
         use_slot(machine, id, pos, &mut claims)?;
+        if let (Some(lane), Some(claims @ [_, _, ..])) = (lane, claims.get(first..)) {
+            twice::among(machine, &lane, lane.next, claims)?;
+        }
         if message.tag == GAP_FILL && ruling.verdict == Verdict::Confirmed {
             replaced.extend(targets(machine, content, message, claims.get(first..).unwrap_or_default())?);
         }

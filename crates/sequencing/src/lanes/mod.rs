@@ -12,10 +12,11 @@ mod deliver;
 mod groups;
 mod head;
 mod order;
+mod twice;
 
 pub(crate) use claims::{Standing, standing};
 pub(crate) use deliver::{arrive, deliver_next, forget, give_up, is_usable, meet, pinned, withdraw};
-pub(crate) use groups::learn;
+pub(crate) use groups::{learn, told};
 pub(crate) use head::{look, look_at};
 pub(crate) use order::moved;
 

@@ -1,10 +1,12 @@
 //! A peer with a valid certificate that lies about everything else.
 
+use photinus_engine::aggregation::equivocation::Equivocation;
 use photinus_model::{
     Hash, Time, Uuid,
     batch::{self, Batch},
+    data::DatatypeRef,
     group::Group,
-    message::{TxType, Type},
+    message::{State, TxType, Type},
     wire,
 };
 use photinus_ports::exchange::{Refusal, Route};
@@ -182,6 +184,127 @@ async fn payloads_are_given_to_members_of_their_group_alone() {
     for (from, question) in [(2, question), (0, "{}".to_owned()), (0, "\u{0}".to_owned())] {
         let answer = door.answer(&route(from, 1), question.into()).await;
         assert!(matches!(answer, Err(Refusal::Never(_))), "{from}: {answer:?}");
+    }
+    network.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_are_told_to_their_members_alone() {
+    let (network, group) = pair().await;
+    let door = network.fabric.receiver(&peer(0)).unwrap();
+    let question = serde_json::json!({ "question": "group", "hash": group }).to_string();
+    let answer = door.answer(&route(1, 0), question.clone().into()).await.expect("a member may ask");
+    let told: Group = serde_json::from_slice(&answer).unwrap();
+    assert_eq!((told.identity_hash(), told.local_namespace.as_str()), (group, ""));
+    let unknown = serde_json::json!({ "question": "group", "hash": Hash::of("none") }).to_string();
+    for (from, question) in [(2, question), (1, unknown)] {
+        let answer = door.answer(&route(from, 0), question.into()).await;
+        assert!(matches!(answer, Err(Refusal::Never(_))), "{from}: {answer:?}");
+    }
+    network.stop().await;
+}
+
+/// A message without a pin that takes the id of one that waits for its pin is a message of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_without_a_pin_confirms_what_has_one() {
+    let network = registered(3).await;
+    let group = confirmed(&network.members[0], message(&[0, 1, 2], "first", 1)).await.header.group.unwrap();
+    let [member, author, liar] = &network.members[..] else { panic!("three members") };
+    until_final(liar, &[]).await;
+    let truth = Forgery::new(1, group);
+    let mut forged = Forgery { id: truth.id, ..Forgery::new(2, group) };
+    forged.tx_type = TxType::Unpinned;
+    let (truth, forged) = (truth.batch(author, "true").await, forged.batch(liar, "forged").await);
+    inject(&network, 1, 0, &truth).await.expect("it is taken");
+    inject(&network, 2, 0, &forged).await.expect("it is a message of its own");
+    let state = async |batch: &Batch| {
+        let message = &batch.payload.messages[0];
+        let found = member.store.read(NAMESPACE).message_with_hash(message.header.id, message.hash.unwrap()).await;
+        found.unwrap().unwrap().state.unwrap()
+    };
+    assert_eq!((state(&truth).await, state(&forged).await), (State::Pending, State::Confirmed));
+    network.ledger.inject(log(&truth));
+    let wanted = truth.payload.messages[0].clone();
+    member
+        .until("the true one is decided", |store| {
+            let (id, hash) = (wanted.header.id, wanted.hash.unwrap());
+            async move {
+                let found = store.read(NAMESPACE).message_with_hash(id, hash).await.unwrap().unwrap();
+                found.state == Some(State::Confirmed)
+            }
+        })
+        .await;
+    assert_eq!(state(&forged).await, State::Confirmed);
+    network.stop().await;
+}
+
+/// Two payloads under one hash differ where the hash does not look.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_payloads_under_one_hash_are_told_and_decide_nothing() {
+    let (network, group) = pair().await;
+    let [member, author, _] = &network.members[..] else { panic!("three members") };
+    let one = Forgery::new(1, group).batch(author, "one").await;
+    let mut other = one.clone();
+    other.payload.data[0].datatype = Some(DatatypeRef { name: "strict".into(), version: "1".into() });
+    other.payload.messages[0].pins = vec!["something:else".into()];
+    assert_eq!(batch::Manifest::of(other.id, &other.payload).text().hash(), one.hash);
+    for batch in [&one, &one, &other, &other, &one] {
+        inject(&network, 1, 0, batch).await.expect("its hash is right");
+    }
+    let id = one.payload.messages[0].header.id;
+    let why = member.namespace().why(id).await.unwrap().unwrap();
+    let [found] = &why.equivocations[..] else { panic!("one finding: {why:?}") };
+    assert_eq!((found.kind.as_str(), &found.differs[..]), ("payload", &["pins".to_owned(), "datatype".to_owned()][..]));
+    assert_eq!(found.author, "did:firefly:org/org_1");
+    assert_eq!((found.one.hash, found.other.hash), (one.hash, one.hash));
+    assert_ne!(found.one.digest, found.other.digest);
+    assert_eq!(found.other.from.as_deref(), Some(peer(1).0.as_str()));
+    let shown = member.namespace().blocked_topics(10).await.unwrap();
+    assert_eq!(shown.iter().filter_map(|topic| topic.equivocation.as_ref()).collect::<Vec<_>>(), [found]);
+    assert_eq!(member.namespace().vitals().aggregation.alarms.len(), 1);
+    network.ledger.inject(log(&one));
+    until_final(member, &[id]).await;
+    assert_eq!(decisions_on(member, "t").await, all_confirmed(&[id]));
+    network.stop().await;
+}
+
+/// An author that pins two messages under one value is told of, whichever payload comes first, and also when the first is decided.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_messages_under_one_value_are_told_and_the_lower_one_counts() {
+    let (network, group) = pair().await;
+    let [member, author, _] = &network.members[..] else { panic!("three members") };
+    for (topic_nonce, late) in [(0, false), (1, true)] {
+        let make = || Forgery { nonce: topic_nonce, ..Forgery::new(1, group) };
+        let one = make().batch(author, "one").await;
+        let other = make().batch(author, "other").await;
+        let first = one.payload.messages[0].header.id;
+        if late {
+            inject(&network, 1, 0, &one).await.expect("it is taken");
+            network.ledger.inject(log(&one));
+            until_final(member, &[first]).await;
+        }
+        inject(&network, 1, 0, &other).await.expect("it is taken");
+        if !late {
+            inject(&network, 1, 0, &one).await.expect("it is taken");
+            network.ledger.hold();
+            network.ledger.inject(log(&one));
+        }
+        network.ledger.inject(log(&other));
+        network.ledger.release();
+        until_final(member, &[first]).await;
+        let namespace = member.namespace().clone();
+        let second = other.payload.messages[0].header.id;
+        member
+            .until("it is told", |_| async {
+                let why = namespace.why(second).await.unwrap().unwrap();
+                why.equivocations.len() == 1 && why.equivocations[0].kind == "value"
+            })
+            .await;
+        let told = member.namespace().why(first).await.unwrap().unwrap().equivocations;
+        let messages = |found: &Equivocation| [found.one.message.unwrap(), found.other.message.unwrap()];
+        assert_eq!(messages(&told[0]), [first, second]);
+        let decided = decisions_on(member, "t").await;
+        assert_eq!(decided.last(), all_confirmed(&[first]).last(), "the lower one, and nothing else");
     }
     network.stop().await;
 }

@@ -1,13 +1,16 @@
 //! Files that go with private messages.
 
 use bytes::Bytes;
-use photinus_engine::data::Fields;
+use photinus_engine::{data::Fields, options::PrivateOrder};
 use photinus_model::{data::Data, message::State, operation};
 use photinus_ports::stream;
 use photinus_testkit::network::{Member, NAMESPACE, peer};
 use serde_json::json;
 
-use crate::inputs::{confirmed, input, operations, registered, until_final, until_nothing_is_owed};
+use crate::{
+    inputs::{confirmed, input, operations, registered, until_final, until_nothing_is_owed},
+    places::{Database, Place},
+};
 
 const DEAL: &[u8] = b"the price is four thousand seven hundred and eleven";
 
@@ -48,8 +51,8 @@ async fn a_file_reaches_the_members_of_the_group_alone() {
     network.stop().await;
 }
 
-async fn waits_for_its_file(tx_type: &str) {
-    let network = registered(2).await;
+async fn waits_for_its_file(place: Place, tx_type: &str) {
+    let network = place.network(2).await;
     let [sender, reader] = &network.members[..] else { panic!("two members") };
     network.fabric.faults(&peer(1), |faults| faults.blobs_down = true);
     let data = upload(sender).await;
@@ -97,12 +100,13 @@ async fn another_member_sends_a_file_that_was_lost() {
     network.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_message_waits_for_its_file_and_a_broken_transfer_goes_on() {
-    waits_for_its_file("batch_pin").await;
+everywhere!(a_message_waits_for_its_file_and_a_broken_transfer_goes_on);
+
+async fn a_message_waits_for_its_file_and_a_broken_transfer_goes_on(place: Place) {
+    waits_for_its_file(place, "batch_pin").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_without_a_pin_waits_for_its_file_too() {
-    waits_for_its_file("unpinned").await;
+    waits_for_its_file(Place { order: PrivateOrder::Author, database: Database::Sqlite }, "unpinned").await;
 }

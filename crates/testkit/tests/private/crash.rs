@@ -17,7 +17,14 @@ use photinus_engine::options::PrivateOrder;
 use crate::inputs::{
     all_confirmed, confirmed, decisions_on, message, registered, sent, until_final, until_nothing_is_owed, values_on,
 };
-use crate::places::{self, Database};
+use crate::places::{self, Database, Place};
+
+everywhere!(
+    what_is_owed_to_a_member_that_is_away_survives_a_crash_of_the_sender,
+    a_batch_that_was_delivered_and_not_pinned_is_pinned_unchanged_after_a_crash,
+    a_receiver_that_was_down_catches_up_in_order,
+    a_payload_that_never_comes_is_a_wait_with_a_reason,
+);
 
 /// Sends until the given moment, then falls over wherever it stands. Returns what was accepted.
 async fn send_and_crash(network: &mut Network, victim: usize, from: u64, moment: Duration) -> Vec<Uuid> {
@@ -122,9 +129,8 @@ async fn check(network: &Network, accepted: &[Uuid], seed: u64) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_owed_to_a_member_that_is_away_survives_a_crash_of_the_sender() {
-    let mut network = registered(2).await;
+async fn what_is_owed_to_a_member_that_is_away_survives_a_crash_of_the_sender(place: Place) {
+    let mut network = place.network(2).await;
     network.fabric.faults(&peer(1), |faults| faults.down = true);
     let mut ids = Vec::new();
     for number in 0..10 {
@@ -141,9 +147,8 @@ async fn what_is_owed_to_a_member_that_is_away_survives_a_crash_of_the_sender() 
     network.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_batch_that_was_delivered_and_not_pinned_is_pinned_unchanged_after_a_crash() {
-    let mut network = registered(2).await;
+async fn a_batch_that_was_delivered_and_not_pinned_is_pinned_unchanged_after_a_crash(place: Place) {
+    let mut network = place.network(2).await;
     // The group exists, so that one batch alone is under way.
     confirmed(&network.members[0], message(&[0, 1], "t", 0)).await;
     network.ledger.fail_submissions(Some("no connection"));
@@ -171,9 +176,8 @@ async fn a_batch_that_was_delivered_and_not_pinned_is_pinned_unchanged_after_a_c
     network.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_receiver_that_was_down_catches_up_in_order() {
-    let mut network = registered(2).await;
+async fn a_receiver_that_was_down_catches_up_in_order(place: Place) {
+    let mut network = place.network(2).await;
     network.members[1].crash().await;
     let mut ids = Vec::new();
     for number in 0..20 {
@@ -185,9 +189,8 @@ async fn a_receiver_that_was_down_catches_up_in_order() {
     network.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_payload_that_never_comes_is_a_wait_with_a_reason() {
-    let mut network = registered(2).await;
+async fn a_payload_that_never_comes_is_a_wait_with_a_reason(place: Place) {
+    let mut network = place.network(2).await;
     network.members[0].stop().await;
     network.members[0].options.delivery.acknowledgement = Duration::ZERO;
     network.members[0].start().await;

@@ -5,18 +5,27 @@ use std::time::Duration;
 use photinus_model::operation;
 use photinus_testkit::network::{NAMESPACE, peer};
 
-use crate::inputs::{
-    all_confirmed, confirmed, decisions_on, message, operations, registered, sent, unpinned, until_final,
-    until_nothing_is_owed,
+use crate::{
+    inputs::{
+        all_confirmed, confirmed, decisions_on, message, operations, registered, sent, unpinned, until_final,
+        until_nothing_is_owed,
+    },
+    places::Place,
 };
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_member_that_is_away_delays_nobody_and_gets_everything_later() {
-    let network = registered(3).await;
+everywhere!(
+    a_member_that_is_away_delays_nobody_and_gets_everything_later,
+    a_slow_member_delays_a_pin_for_a_bounded_time,
+    payloads_before_their_pins_in_the_wrong_order,
+    what_comes_twice_counts_once,
+);
+
+async fn a_member_that_is_away_delays_nobody_and_gets_everything_later(place: Place) {
+    let network = place.network(3).await;
     let [sender, alive, away] = &network.members[..] else { panic!("three members") };
     network.fabric.faults(&peer(2), |faults| faults.down = true);
     let mut ids = Vec::new();
-    for number in 0..30 {
+    for number in 0..10 {
         ids.push(confirmed(sender, message(&[0, 1, 2], "t", number)).await.header.id);
     }
     until_final(alive, &ids).await;
@@ -56,9 +65,8 @@ async fn a_backlog_that_memory_cannot_hold_is_read_from_the_store() {
     network.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_slow_member_delays_a_pin_for_a_bounded_time() {
-    let mut network = registered(2).await;
+async fn a_slow_member_delays_a_pin_for_a_bounded_time(place: Place) {
+    let mut network = place.network(2).await;
     network.members[0].stop().await;
     network.members[0].options.delivery.acknowledgement = Duration::from_millis(20);
     network.members[0].start().await;
@@ -80,9 +88,8 @@ async fn release_all(network: &photinus_testkit::network::Network) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn payloads_before_their_pins_in_the_wrong_order() {
-    let mut network = registered(2).await;
+async fn payloads_before_their_pins_in_the_wrong_order(place: Place) {
+    let mut network = place.network(2).await;
     network.members[0].stop().await;
     network.members[0].options.delivery.acknowledgement = Duration::from_millis(5);
     network.members[0].start().await;
@@ -100,9 +107,8 @@ async fn payloads_before_their_pins_in_the_wrong_order() {
     network.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_comes_twice_counts_once() {
-    let network = registered(2).await;
+async fn what_comes_twice_counts_once(place: Place) {
+    let network = place.network(2).await;
     let [sender, reader] = &network.members[..] else { panic!("two members") };
     network.fabric.faults(&peer(1), |faults| {
         faults.duplicate = true;
@@ -125,6 +131,7 @@ async fn what_comes_twice_counts_once() {
     decided.sort_by_key(|(_, id)| *id);
     expected.sort_by_key(|(_, id)| *id);
     assert_eq!(decided, expected);
+    assert_eq!(reader.namespace().vitals().aggregation.alarms, [] as [String; 0]);
     network.stop().await;
 }
 

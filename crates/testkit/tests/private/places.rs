@@ -18,6 +18,49 @@ pub(crate) enum Database {
     Postgres,
 }
 
+/// A combination.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) order: PrivateOrder,
+    pub(crate) database: Database,
+}
+
+impl Place {
+    /// Registered members there.
+    pub(crate) async fn network(self, count: usize) -> Network {
+        network(count, self.order, self.database).await
+    }
+}
+
+/// Makes a test of each of these functions in every combination.
+macro_rules! everywhere {
+    ($($name:ident),+ $(,)?) => { $(mod $name {
+        use photinus_engine::options::PrivateOrder::{Author, Ledger};
+
+        use crate::places::{Database::{Postgres, Sqlite}, Place};
+
+        #[tokio::test(flavor = "multi_thread")]
+        async fn by_author_on_sqlite() {
+            super::$name(Place { order: Author, database: Sqlite }).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        async fn by_author_on_postgres() {
+            super::$name(Place { order: Author, database: Postgres }).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        async fn by_ledger_on_sqlite() {
+            super::$name(Place { order: Ledger, database: Sqlite }).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        async fn by_ledger_on_postgres() {
+            super::$name(Place { order: Ledger, database: Postgres }).await;
+        }
+    })+ };
+}
+
 /// One server for all tests of this program, a database for each member.
 fn server() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();

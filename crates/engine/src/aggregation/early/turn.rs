@@ -14,6 +14,7 @@ use super::{
     super::{
         driver::{Error, Turn},
         repair::Lacking,
+        repair_groups::Listed,
         waits,
     },
     Item, Note,
@@ -75,6 +76,25 @@ impl Turn<'_> {
         };
         self.group.lacks(self.core, lacking)?;
         Ok(())
+    }
+
+    /// Another member of a group says that it has a batch which did not come here. It is asked for as soon as it is pinned.
+    pub(in super::super) async fn missed(&mut self, listed: &Listed, group: Hash, peer: &str) -> Result<(), Error> {
+        let batch = BatchKey { id: listed.id, hash: listed.hash };
+        let standing = self.ask(|rows| explain::batch(rows, &batch)).await?;
+        let item = Item::Batch(batch);
+        if standing.known || self.early(&item).is_some() {
+            return Ok(());
+        }
+        if standing.pinned {
+            let lacking = Lacking::of(batch.id, batch.hash, group, &listed.author);
+            return Ok(self.group.lacks(self.core, lacking)?);
+        }
+        if !self.core.aggregation.early().keeps_names(peer, &self.core.options.delivery.early) {
+            return Ok(());
+        }
+        let (peer, author, since) = (peer.to_owned(), listed.author.clone(), self.group.now);
+        self.note_early(item, Note { peer, bytes: 0, since, group: Some(group), author, gone: true })
     }
 
     /// A batch came: its files are no longer without a message.

@@ -217,7 +217,37 @@ fn a_gap_fill_takes_the_place_of_what_was_cancelled() {
         let after = on.send("a", &["t"], &[1]);
         on.member.feed([&after.content(), &after.event()]);
         on.member.assert_confirmed(&after.message);
+        assert_eq!(on.member.alarms(), [] as [&Alarm; 0], "what is replaced is not said twice");
     }
+}
+
+/// Two messages of one author under one value: told once both are here, whichever is decided and whenever they come.
+#[test]
+fn two_messages_under_one_value_are_told() {
+    for order in [[0, 1, 2, 3], [0, 2, 1, 3], [1, 3, 0, 2], [3, 2, 1, 0], [0, 1, 3, 2]] {
+        let mut on = start();
+        let (one, other) = (on.send("a", &["t"], &[0]), on.send("a", &["t"], &[0]));
+        let facts = [one.event(), other.event(), one.content(), other.content()];
+        // The ledger tells in its order.
+        let mut events = 0;
+        for fact in order {
+            let event = if fact < 2 { Some(events) } else { None };
+            events += usize::from(event.is_some());
+            on.member.take(&facts[event.unwrap_or(fact)]);
+        }
+        on.member.assert_confirmed(&one.message);
+        assert_eq!(on.member.verdict(&other.message), None);
+        let alarms = on.member.alarms();
+        let Some(Alarm::TwoMessages(told)) = alarms.first() else { panic!("{order:?}: {alarms:?}") };
+        let (lower, higher) = (told.one, told.other);
+        assert_eq!(told.nonce, 0);
+        assert_eq!((lower.message, higher.message), (one.message.key, other.message.key), "{order:?}");
+    }
+    let mut on = start();
+    let (one, strange) = (on.send("a", &["t"], &[0]), on.send("b", &["u"], &[0]));
+    let copy = Fact::Pinned(Arc::new(Event { values: one.event.values.clone(), ..Event::clone(&strange.event) }));
+    on.member.feed([&one.content(), &strange.content(), &one.event(), &copy]);
+    assert_eq!(on.member.alarms(), [] as [&Alarm; 0], "a stranger says nothing for the author");
 }
 
 #[test]
