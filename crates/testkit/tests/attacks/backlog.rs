@@ -107,3 +107,28 @@ async fn each_pin_of_a_missing_content_has_a_fetch_that_ends() {
     }
     network.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pins_that_order_nothing_are_done_with_when_a_late_content_says_so() {
+    let network = Network::registered(2).await;
+    let letter = broadcast(&org(0), &["t"], "late");
+    let mut pin = publish(&network, &org(0), &[&letter]);
+    network.members.iter().for_each(|member| member.storage.withhold(&pin.payload_ref));
+    pin.contexts.extend(["surplus", "more"].iter().map(photinus_model::Hash::of));
+    network.ledger.inject(pin.clone());
+    for member in &network.members {
+        member
+            .until("three open pins", |store| async move {
+                store.read(NAMESPACE).undispatched_pins(-1, 10).await.unwrap().len() == 3
+            })
+            .await;
+        member.storage.release(&pin.payload_ref);
+        member
+            .until("no open pin", |store| async move {
+                store.read(NAMESPACE).undispatched_pins(-1, 10).await.unwrap().is_empty()
+            })
+            .await;
+        assert!(member.namespace().blocked_topics(10).await.unwrap().is_empty(), "member {}", member.index);
+    }
+    network.stop().await;
+}
