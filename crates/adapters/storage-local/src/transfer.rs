@@ -1,6 +1,7 @@
 //! Moves streams to files and files to streams, a chunk at a time, on the threads for blocking work.
 //!
-//! A transfer holds one chunk, whatever the size of the content, and no thread while the other side is slow.
+//! A transfer holds two chunks, whatever the size of the content: one that the disk has, and one that the other side has meanwhile. It
+//! holds no thread while the other side is slow.
 
 use std::{
     fs::File,
@@ -10,7 +11,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, stream};
 use photinus_ports::stream::ByteStream;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::{CHUNK, staging::Unfinished};
 
@@ -64,32 +65,54 @@ pub(crate) async fn receive<D: Digest>(
     digest: D,
     limit: u64,
 ) -> Result<(Unfinished, D, u64), Error> {
-    let mut state = (file, digest);
+    let mut writing = Writing::Idle(file, digest);
     let mut size: u64 = 0;
     let mut held = BytesMut::new();
     loop {
-        let chunk = content.next().await.transpose().map_err(Error::Source)?;
+        let chunk = match content.next().await.transpose() {
+            Ok(chunk) if chunk.as_ref().is_none_or(|chunk| size.saturating_add(chunk.len() as u64) <= limit) => chunk,
+            refused => {
+                // The file goes with this, and not some time later.
+                drop(writing.done().await);
+                return Err(refused.err().map_or(Error::TooLarge(limit), Error::Source));
+            }
+        };
         let over = chunk.is_none();
         if let Some(chunk) = chunk {
-            size = size.saturating_add(chunk.len() as u64);
-            if size > limit {
-                return Err(Error::TooLarge(limit));
-            }
+            size += chunk.len() as u64;
             held.extend_from_slice(&chunk);
         }
         if held.len() >= CHUNK || (over && !held.is_empty()) {
-            let bytes = held.split().freeze();
-            state = blocking(move || {
-                let (mut file, mut digest) = state;
-                digest.update(&bytes);
-                file.write(&bytes)?;
-                Ok((file, digest))
-            })
-            .await
-            .map_err(Error::Disk)?;
+            writing = writing.write(held.split().freeze()).await.map_err(Error::Disk)?;
         }
         if over {
-            return Ok((state.0, state.1, size));
+            let (file, digest) = writing.done().await.map_err(Error::Disk)?;
+            return Ok((file, digest, size));
+        }
+    }
+}
+
+/// A file and its digest, while the last chunk is written or when it is.
+enum Writing<D> {
+    Idle(Unfinished, D),
+    Busy(JoinHandle<io::Result<(Unfinished, D)>>),
+}
+
+impl<D: Digest> Writing<D> {
+    /// Begins to write a chunk, once the one before is written.
+    async fn write(self, bytes: Bytes) -> io::Result<Self> {
+        let (mut file, mut digest) = self.done().await?;
+        Ok(Self::Busy(spawn_blocking(move || {
+            digest.update(&bytes);
+            file.write(&bytes)?;
+            Ok((file, digest))
+        })))
+    }
+
+    async fn done(self) -> io::Result<(Unfinished, D)> {
+        match self {
+            Self::Idle(file, digest) => Ok((file, digest)),
+            Self::Busy(task) => task.await.unwrap_or_else(|e| Err(io::Error::other(e))),
         }
     }
 }
@@ -114,14 +137,28 @@ pub(crate) fn send<D: Digest>(
     check: impl FnOnce(D) -> io::Result<()> + Send + 'static,
 ) -> ByteStream {
     let reading = Reading { file, digest, left: size, last: Some(Box::new(check)) };
-    Box::pin(stream::unfold(Some(reading), |reading| async move {
-        let reading = reading?;
-        match blocking(move || read(reading)).await {
-            Ok(Some((bytes, next))) => Some((Ok(bytes), next)),
+    Box::pin(stream::unfold(Ahead::Next(reading), |ahead| async move {
+        let task = match ahead {
+            Ahead::Next(reading) => spawn_blocking(move || read(reading)),
+            Ahead::Busy(task) => task,
+            Ahead::Over => return None,
+        };
+        match task.await.unwrap_or_else(|e| Err(io::Error::other(e))) {
+            Ok(Some((bytes, next))) => {
+                let ahead = next.map_or(Ahead::Over, |reading| Ahead::Busy(spawn_blocking(move || read(reading))));
+                Some((Ok(bytes), ahead))
+            }
             Ok(None) => None,
-            Err(error) => Some((Err(error), None)),
+            Err(error) => Some((Err(error), Ahead::Over)),
         }
     }))
+}
+
+/// What of a file is read next, and whether that has begun.
+enum Ahead<D> {
+    Next(Reading<D>),
+    Busy(JoinHandle<io::Result<Step<D>>>),
+    Over,
 }
 
 /// The outcome of one step: bytes and what is left to read, or nothing more.

@@ -83,6 +83,20 @@ impl<H> Task<H> {
     }
 }
 
+/// Says in the log what a start waits for, as long as it does.
+async fn told<T>(what: &str, name: &str, opening: impl Future<Output = T>) -> T {
+    let mut opening = std::pin::pin!(opening);
+    loop {
+        match tokio::time::timeout(PATIENCE, &mut opening).await {
+            Ok(opened) => return opened,
+            Err(_) => tracing::warn!(plugin = name, "still opens {what}"),
+        }
+    }
+}
+
+/// How long a part may take to open before the log says so, each time.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
+
 impl Parts {
     /// Starts the adapters that a namespace uses, as far as they do not run. On an error, what was started runs on and is
     /// stopped with the rest.
@@ -116,7 +130,7 @@ impl Parts {
         if let Some(store) = self.stores.get(&plugin.name) {
             return Ok(store.clone());
         }
-        let store = database::open(plugin).await?;
+        let store = told("the database", &plugin.name, database::open(plugin)).await?;
         self.stores.insert(plugin.name.clone(), store.clone());
         Ok(store)
     }
@@ -125,7 +139,7 @@ impl Parts {
         if let Some(ledger) = self.ledgers.get(&plugin.name) {
             return Ok(Arc::clone(ledger));
         }
-        let ledger = ledger::start(plugin).await?;
+        let ledger = told("the ledger", &plugin.name, ledger::start(plugin)).await?;
         self.ledgers.insert(plugin.name.clone(), Arc::clone(&ledger));
         Ok(ledger)
     }
@@ -139,7 +153,8 @@ impl Parts {
         if let Some(running) = self.exchanges.get(&plugin.name) {
             return Ok(running.port());
         }
-        let started = exchange::start(plugin, organization, Arc::clone(clock)).await?;
+        let starting = exchange::start(plugin, organization, Arc::clone(clock));
+        let started = told("the data exchange", &plugin.name, starting).await?;
         let port = started.port();
         self.exchanges.insert(plugin.name.clone(), started);
         Ok(port)
