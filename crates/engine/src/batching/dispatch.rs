@@ -99,6 +99,29 @@ async fn give_up(core: &Core, outbound: &Outbound, operation: Uuid, error: Strin
     Some(0)
 }
 
+/// Publishes what belongs to a batch once more, for as long as it takes. What is there already stays as it is.
+pub(super) async fn publish_again(core: &Core, outbound: &Outbound) {
+    let mut backoff = core.tasks.backoff(core.options.retry);
+    while let Err(error) = try_again(core, outbound).await {
+        tracing::warn!(namespace = core.name(), batch = %outbound.batch.id, error, "its upload is tried again");
+        if !core.tasks.pause(backoff.advance()).await {
+            return;
+        }
+    }
+}
+
+async fn try_again(core: &Core, outbound: &Outbound) -> Result<(), String> {
+    let mut batch = Arc::clone(&outbound.batch);
+    for (data, operation) in &outbound.blobs {
+        let reference = data::upload_blob(core, *data, *operation).await.map_err(|error| error.to_string())?;
+        set_public(Arc::make_mut(&mut batch), *data, &reference);
+    }
+    let reference = core.ports.storage.upload(Bytes::from(batch.to_text())).await.map_err(|error| error.to_string())?;
+    let output = operations::payload_ref(&reference);
+    operations::lazily(core, operations::Update::new(outbound.upload, Status::Succeeded).output(output)).await;
+    Ok(())
+}
+
 async fn publish_blob(core: &Core, processor: &Processor, data: Uuid, operation: Uuid) -> Result<String, End> {
     let mut backoff = core.tasks.backoff(core.options.retry);
     loop {

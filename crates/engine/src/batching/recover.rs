@@ -1,6 +1,9 @@
 //! Going on after a crash: from rows back to batches and messages on their way.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
 
 use photinus_model::{
     Uuid,
@@ -14,7 +17,7 @@ use photinus_sequencing::facts::Source;
 use photinus_store as store;
 
 use super::{
-    Stream,
+    Stream, dispatch,
     seal::{Outbound, UploadInput},
 };
 use crate::{
@@ -47,9 +50,13 @@ pub enum Error {
 /// accepted. Called before the first request is taken.
 pub(crate) async fn recover(core: &Arc<Core>) -> Result<(), Error> {
     tell_again(core).await?;
-    let mut unfinished = core.store.read(core.name()).unfinished_work().await?;
-    unfinished.retain(|operation| operation.kind == operation::Type::BlockchainPinBatch);
-    for operation in unfinished {
+    let unfinished = core.store.read(core.name()).unfinished_work().await?;
+    let is_pin = |operation: &Operation| operation.kind == operation::Type::BlockchainPinBatch;
+    let (pins, others): (Vec<_>, Vec<_>) = unfinished.into_iter().partition(is_pin);
+    let pinning: HashSet<_> = pins.iter().filter_map(|pin| pin.tx).collect();
+    let behind = others.into_iter().filter_map(|operation| operation.tx.filter(|_| is_upload(&operation)));
+    finish_uploads(core, behind.filter(|tx| !pinning.contains(tx)).collect()).await?;
+    for operation in pins {
         match resumable(core, &operation).await {
             Ok(outbound) => super::resume(core, outbound),
             Err(Error::Incomplete { batch, reason }) => {
@@ -71,6 +78,35 @@ pub(crate) async fn recover(core: &Arc<Core>) -> Result<(), Error> {
             super::offer(core, sealed);
         }
     }
+}
+
+fn is_upload(operation: &Operation) -> bool {
+    matches!(operation.kind, operation::Type::SharedStorageUploadBatch | operation::Type::SharedStorageUploadBlob)
+}
+
+/// Does the uploads of batches again of which the ledger has said what became of the pin, and a crash came before it was
+/// written down what became of them. Uploads that belong to no batch go on elsewhere.
+async fn finish_uploads(core: &Arc<Core>, transactions: BTreeSet<Uuid>) -> Result<(), Error> {
+    for tx in transactions {
+        let operations = core.store.read(core.name()).operations_of(tx).await?;
+        let is_pin = |operation: &&Operation| operation.kind == operation::Type::BlockchainPinBatch;
+        let Some(pin) = operations.iter().filter(is_pin).find(|pin| pin.retry.is_none()) else { continue };
+        match resumable(core, pin).await {
+            Ok(outbound) => {
+                let owner = Arc::clone(core);
+                let work = async move { dispatch::publish_again(&owner, &outbound).await };
+                core.tasks.spawn_once(format!("uploads of transaction {tx}"), work);
+            }
+            Err(Error::Incomplete { reason, .. }) => {
+                for operation in operations.iter().filter(|one| is_upload(one) && !one.status.is_final()) {
+                    let update = operations::Update::new(operation.id, Status::Failed).error(reason.clone());
+                    operations::lazily(core, update).await;
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Tells the order of the contents of all batches that were sealed here and are not decided. It is told of each before its pin is
@@ -143,7 +179,11 @@ pub(super) async fn resumable(core: &Core, pin: &Operation) -> Result<Outbound, 
     for operation in core.store.read(core.name()).operations_of(tx).await? {
         match operation.kind {
             operation::Type::DataExchangeSendBatch if !operation.status.is_final() => outbound.owed.push(operation.id),
-            operation::Type::SharedStorageUploadBatch if reads::<UploadInput>(&operation).is_some() => {
+            // Of several one may be open: that is the one to end.
+            operation::Type::SharedStorageUploadBatch
+                if reads::<UploadInput>(&operation).is_some()
+                    && (outbound.upload.is_nil() || !operation.status.is_final()) =>
+            {
                 outbound.upload = operation.id;
             }
             operation::Type::SharedStorageUploadBlob if operation.status != Status::Succeeded => {
