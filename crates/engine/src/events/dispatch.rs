@@ -149,16 +149,17 @@ impl Run<'_> {
         let mut read_to = window.offset();
         loop {
             newest.borrow_and_update();
+            let mut nothing = false;
             if ready.is_empty() && (self.pace.batch.is_none() || window.is_idle()) {
                 if let Some(timeout) = self.pace.batch {
                     self.fill(read_to, timeout).await?;
                 }
                 let limit = if self.pace.batch.is_some() { self.pace.size } else { PAGE };
                 let events = source.enriched_after(read_to, limit).await?;
-                if let Some(last) = events.last() {
-                    read_to = last.event.sequence;
-                    ready.extend(events);
-                }
+                // A namespace without events counts as read up to a number that none of them has.
+                nothing = events.is_empty();
+                read_to = events.last().map_or(read_to, |last| last.event.sequence);
+                ready.extend(events);
             }
             let mut events = Vec::new();
             while window.room() > 0
@@ -172,7 +173,7 @@ impl Run<'_> {
                 window.send(sequence);
                 events.push(Delivered { event: next, subscription: Arc::clone(&self.subscription) });
             }
-            let more = ready.is_empty() && window.room() > 0 && read_to < *newest.borrow();
+            let more = !nothing && ready.is_empty() && window.room() > 0 && read_to < *newest.borrow();
             let delivery =
                 |events, batch| Delivery::new(Arc::clone(&self.subscription), events, batch, run, acks.clone());
             if self.pace.batch.is_some() {
