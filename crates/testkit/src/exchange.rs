@@ -236,7 +236,8 @@ fn unreachable(route: &Route, reason: &str) -> Error {
 
 fn refusal(route: &Route, refusal: Refusal) -> Error {
     match refusal {
-        Refusal::Later(reason) => Error::Failed(reason),
+        // A namespace of the node may take it once that has started.
+        refusal @ (Refusal::Later(_) | Refusal::NotMine) => Error::Failed(refusal.to_string()),
         other => Error::Refused { peer: route.to.0.clone(), reason: other.to_string() },
     }
 }
