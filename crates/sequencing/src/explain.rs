@@ -82,6 +82,14 @@ pub fn message(rows: &mut Rows, message: &MessageKey) -> Result<Answer<Option<St
     answer(state(rows, message))
 }
 
+/// Whether content is here and came from somebody entitled to it, so that it may be handed on.
+///
+/// # Errors
+/// If rows are broken.
+pub fn is_usable(rows: &mut Rows, batch: &BatchKey) -> Result<Answer<bool>, Error> {
+    answer(usable(rows, batch))
+}
+
 /// Why an open context is closed: its lowest undecided value, and what that waits for. Nothing if all is decided.
 ///
 /// # Errors
@@ -156,6 +164,13 @@ pub fn batch(rows: &mut Rows, batch: &BatchKey) -> Result<Answer<Standing>, Erro
 /// If rows are broken.
 pub fn knows_group(rows: &mut Rows, hash: &Hash) -> Result<Answer<bool>, Error> {
     answer(rows.group(hash).map(|group| group.is_some()))
+}
+
+fn usable(rows: &mut Rows, batch: &BatchKey) -> Result<bool, Stop> {
+    match rows.content(batch)? {
+        Some(stored) => lanes::is_usable(rows, &stored.content),
+        None => Ok(false),
+    }
 }
 
 fn answer<T>(found: Result<T, Stop>) -> Result<Answer<T>, Error> {

@@ -3,12 +3,14 @@
 //! A reading has a view of its own and changes nothing. The rows may be committed anew while it looks; a view that fits
 //! together nowhere is thrown away, and the reading starts again.
 
+use std::sync::Arc;
+
 use photinus_model::{Hash, Uuid};
 use photinus_ports::blockchain::Position;
 use photinus_sequencing::{
     Reason,
     explain::{self, Answer},
-    facts::{MessageKey, Place, Pos},
+    facts::{BatchKey, MessageKey, Place, Pos},
     reason::Lane,
     rows::{self, Rows},
     text::Did,
@@ -18,7 +20,7 @@ use super::{
     Error,
     machine::{self, Machine},
 };
-use crate::Namespace;
+use crate::{Namespace, core::Core};
 
 /// Something that stands on the ledger and waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,6 +116,11 @@ impl Namespace {
         });
         Ok(missing.collect())
     }
+}
+
+/// Whether the payload of a private batch is here and came from somebody entitled to it.
+pub(crate) async fn is_usable(core: &Arc<Core>, batch: BatchKey) -> Result<bool, Error> {
+    ask(&Namespace::of(core), |rows| explain::is_usable(rows, &batch)).await
 }
 
 pub(super) async fn ask<T>(

@@ -1,7 +1,8 @@
 //! Questions of other members: for a payload or a file that their group was sent and they do not have, or for the group itself.
 //!
 //! Any member that holds a payload serves it, so that a member whose sender is gone can still follow. It is given to nodes of
-//! the groups of its messages and to nobody else; whoever asked checks it against the hash that the ledger has.
+//! the groups of its messages and to nobody else; whoever asked checks it against the hash that the ledger has. What came from
+//! somebody who is not entitled to it is not handed on: asked for at its author's node it would count as that author's word.
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use photinus_model::{
 };
 use photinus_ports::{exchange::Refusal, peers::PeerId};
 use photinus_query::{Condition, Query, collection::BATCHES};
+use photinus_sequencing::facts::BatchKey;
 use serde::{Deserialize, Serialize};
 
 use super::{later, never, sender};
@@ -99,10 +101,13 @@ async fn batches(core: &Core, group: Hash) -> Result<Vec<aggregation::Listed>, R
 }
 
 /// A batch that is here, and the node that asks, if it may have it.
-async fn held(core: &Core, peer: &PeerId, id: Uuid, hash: Hash) -> Result<(Uuid, Arc<Batch>), Refusal> {
+async fn held(core: &Arc<Core>, peer: &PeerId, id: Uuid, hash: Hash) -> Result<(Uuid, Arc<Batch>), Refusal> {
     let node = sender::node(core, peer).await?.ok_or_else(nothing)?;
     let record = core.store.read(core.name()).batch_with_hash(id, hash).await.map_err(later)?;
     let record = record.ok_or_else(nothing)?;
+    if !aggregation::waits::is_usable(core, BatchKey { id, hash }).await.map_err(later)? {
+        return Err(nothing());
+    }
     let outbound = match batching::rebuild_record(core, record).await {
         Ok(outbound) => outbound,
         Err(batching::RecoveryError::Store(error)) => return Err(later(error)),
