@@ -44,8 +44,8 @@ pub enum Mutation {
 
 #[cfg(feature = "mutations")]
 impl Mutation {
-    /// Those that a few hundred simulated networks are sure to notice.
-    pub const NOTICED: [Self; 12] = [
+    /// All of them.
+    pub const ALL: [Self; 16] = [
         Self::OvertakesOnOtherTopics,
         Self::ForgetsTheNext,
         Self::BelievesAnyValue,
@@ -53,16 +53,16 @@ impl Mutation {
         Self::IgnoresWhoseKey,
         Self::FirstMetCounts,
         Self::PrivateInTheOpen,
+        Self::CopiesTakeSlots,
         Self::WaitsForStrangers,
         Self::ForgetsEarlierPins,
+        Self::HastyAboutDatatypes,
+        Self::DefinesAgain,
         Self::DecidesAgain,
         Self::WakesNobody,
         Self::KeepsVoidValues,
+        Self::BelievesAnyPeer,
     ];
-
-    /// Those that show only in what simulated networks seldom do: a hundred of them noticed none.
-    pub const RARE: [Self; 4] =
-        [Self::CopiesTakeSlots, Self::HastyAboutDatatypes, Self::DefinesAgain, Self::BelievesAnyPeer];
 }
 
 #[cfg(feature = "mutations")]

@@ -1,5 +1,7 @@
 //! What liars do to a network: strangers without identity, and a registered organisation that writes what it likes.
 
+mod private;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -18,8 +20,19 @@ use crate::{
 const STRANGER: &str = "0x00000000000000000000000000000000000bad01";
 /// The key of the organisation that lies.
 const MALLORY: &str = "0x00000000000000000000000000000000000bad02";
+/// A key that pins nothing.
+const BYSTANDER: &str = "0x00000000000000000000000000000000000bad03";
+/// The key of an organisation that registers itself to end the contract.
+const BRUTUS: &str = "0x00000000000000000000000000000000000bad04";
 /// Topics that applications use.
 const TOPICS: [&str; 3] = ["bills", "letters", "papers"];
+
+/// How many tricks there are.
+pub(crate) const TRICKS: usize = 21;
+/// The trick that waits for private batches, and gets in front of them.
+pub(crate) const AMBUSH: usize = 17;
+/// The trick that speaks privately in the name of others.
+pub(crate) const MIMICRY: usize = 18;
 
 /// One party's tricks.
 pub(crate) struct Attack<'a> {
@@ -34,8 +47,7 @@ fn mallory() -> Speaker {
 
 impl Attack<'_> {
     /// Does one thing of the catalogue.
-    pub(crate) fn perform(&mut self) {
-        let which = self.random.below(17);
+    pub(crate) fn perform(&mut self, which: usize) {
         self.shared.world.note("liar", format_args!("trick {which}"));
         match which {
             0 => self.junk(),
@@ -59,6 +71,8 @@ impl Attack<'_> {
             7 => self.copy(|log, _| {
                 let masked = log.payload_ref.is_empty();
                 log.payload_ref = if masked { "QmNobodyHasThis".to_owned() } else { String::new() };
+                // Of what its signer says later, those who have the payload in private know more than others.
+                log.signer = STRANGER.to_owned();
             }),
             8 => self.claim(),
             9 => self.broadcast(),
@@ -68,13 +82,17 @@ impl Attack<'_> {
             13 => self.whisper(),
             14 => self.crooked(),
             15 => self.again(),
+            AMBUSH => self.ambush(),
+            MIMICRY => self.mimicry(),
+            19 => self.terminate(BYSTANDER),
+            20 => self.usurp(),
             _ => self.foreign_author(),
         }
     }
 
     fn send(&mut self, log: PinEvent) {
-        let log = Sent { operation: None, key: log.signer.clone(), logs: vec![log] };
-        self.shared.ledger.send(log);
+        let contract = self.shared.ledger.latest();
+        self.shared.ledger.send(Sent { operation: None, key: log.signer.clone(), contract, logs: vec![log] });
     }
 
     /// Publishes letters in one batch. Answers the log that pins it.
@@ -125,16 +143,20 @@ impl Attack<'_> {
     /// Pins what somebody else pins, with a change: before it is mined, if something waits for that, or after.
     fn copy(&mut self, change: impl Fn(&mut PinEvent, &mut Random)) {
         let waiting = self.shared.ledger.pool();
-        let mined: Vec<PinEvent> = self.shared.ledger.logs_from(1).into_iter().map(|(_, log)| log).collect();
-        let waiting: Vec<PinEvent> = waiting.into_iter().flat_map(|sent| sent.logs).collect();
-        let from = if waiting.is_empty() || self.random.chance(200) { mined } else { waiting };
+        let mined: Vec<_> =
+            self.shared.ledger.logs_from(1).into_iter().map(|mined| (mined.contract, mined.pin)).collect();
+        let all = |sent: Sent| sent.logs.into_iter().map(move |log| (sent.contract, log));
+        let waiting: Vec<(usize, PinEvent)> = waiting.into_iter().flat_map(all).collect();
+        let mut from = if waiting.is_empty() || self.random.chance(200) { mined } else { waiting };
+        // An action by one who has pinned what nobody has keeps members from the ledger until somebody gives that up.
+        from.retain(|(_, log)| log.action == onchain::ACTION_BATCH_PIN);
         if from.is_empty() {
             return;
         }
-        let mut log = self.random.pick(&from).clone();
-        change(&mut log, &mut self.random);
+        let (contract, mut log) = self.random.pick(&from).clone();
         log.signer = self.random.pick(&[STRANGER, MALLORY]).to_string();
-        let sent = Sent { operation: None, key: log.signer.clone(), logs: vec![log] };
+        change(&mut log, &mut self.random);
+        let sent = Sent { operation: None, key: log.signer.clone(), contract, logs: vec![log] };
         // In front of everything that waits.
         self.shared.ledger.send_first(sent);
     }
@@ -154,6 +176,33 @@ impl Attack<'_> {
         let id = forge::uuid(&mut self.random);
         let letter = forge::letter(id, &from, Type::Definition, tag::IDENTITY_CLAIM, &[&topic], vec![data]);
         self.post(&from, &[letter]);
+    }
+
+    /// Ends the first contract, or tries to.
+    fn terminate(&mut self, key: &str) {
+        let pin = PinEvent {
+            signer: key.to_owned(),
+            action: "firefly:terminate".to_owned(),
+            uuids: [0; 32],
+            batch_hash: [0; 32],
+            payload_ref: String::new(),
+            contexts: Vec::new(),
+        };
+        self.shared.ledger.send(Sent { operation: None, key: key.to_owned(), contract: 0, logs: vec![pin] });
+    }
+
+    /// Registers an organisation, of which some hear late, and ends the first contract in its name.
+    fn usurp(&mut self) {
+        let from = Speaker { author: "did:firefly:org/brutus".into(), key: BRUTUS.into() };
+        let value = json!({ "identity": {
+            "id": forge::uuid(&mut self.random), "did": from.author, "type": "org", "namespace": "", "name": "brutus",
+        }});
+        let topic = photinus_model::definition::identity_topic(&from.author);
+        let data = forge::data(&mut self.random, &value, None);
+        let id = forge::uuid(&mut self.random);
+        let letter = forge::letter(id, &from, Type::Definition, tag::IDENTITY_CLAIM, &[&topic], vec![data]);
+        self.post(&from, &[letter]);
+        self.terminate(BRUTUS);
     }
 
     /// A broadcast by the registered liar, sometimes under an id that is known.

@@ -2,13 +2,16 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use parking_lot::Mutex;
-use photinus_engine::{Namespace, definitions};
+use photinus_engine::{Namespace, data, definitions, operations::NetworkAction};
 use photinus_model::{
     Hash, Uuid,
+    data::Data,
     message::{Input, Message, TxType},
     pin::Pin,
 };
+use photinus_ports::{blockchain::Position, stream};
 use photinus_query::{Filter, Query};
 use serde_json::{Value, json};
 
@@ -62,6 +65,13 @@ fn input(body: &Value) -> Input {
     serde_json::from_str(&body.to_string()).expect("it is an input")
 }
 
+/// Has a member take a file of its own.
+async fn keep(namespace: &Namespace, size: usize) -> Result<Data, data::Error> {
+    let content = stream::once(Bytes::from(vec![u8::try_from(size % 251).unwrap_or_default(); size]));
+    let received = namespace.receive_blob(data::Fields::default(), content).await?;
+    namespace.keep_blob(received).await
+}
+
 /// Says something, and keeps what was accepted.
 pub(crate) async fn speak(
     namespace: Namespace,
@@ -111,6 +121,34 @@ pub(crate) async fn speak(
                     note(asked(), Some(to.clone()), pinned, namespace.send_private(input, None).await);
                 }
             }
+            Deed::File { to, topics, size } => {
+                let data = match keep(&namespace, size).await {
+                    Ok(data) => data,
+                    Err(error) => return world.note(&life, format_args!("refuses a file: {error}")),
+                };
+                let (behind, header) = (asked(), json!({ "topics": topics }));
+                let data = json!([{ "id": data.id }]);
+                match to {
+                    None => {
+                        let input = input(&json!({ "header": header, "data": data }));
+                        note(behind, None, true, namespace.broadcast(input, None).await);
+                    }
+                    Some(to) => {
+                        let members: Vec<_> =
+                            to.iter().map(|index| json!({ "identity": format!("org_{index}") })).collect();
+                        let input = json!({ "header": header, "group": { "members": members }, "data": data });
+                        let sent = namespace.send_private(self::input(&input), None).await;
+                        note(behind, Some(to), true, sent);
+                    }
+                }
+            }
+            Deed::Terminate => {
+                let action = NetworkAction { kind: Some("terminate".to_owned()) };
+                match namespace.network_action(action).await {
+                    Ok(_) => world.note(&life, "ends the contract"),
+                    Err(error) => world.note(&life, format_args!("does not end the contract: {error}")),
+                }
+            }
             Deed::Datatype { name } => {
                 let value = json!({
                     "name": name, "version": "1", "value": {
@@ -134,9 +172,16 @@ pub(crate) async fn decided_up_to(namespace: &Namespace, ledger: &Ledger) -> Opt
     let everything = Query::filtered(Filter::everything());
     let pins = namespace.store().read(NAMESPACE).find::<Pin>(&everything).await.ok()?.items;
     let decided: BTreeSet<Uuid> = pins.iter().filter(|pin| pin.dispatched).map(|pin| pin.batch).collect();
-    let logs = ledger.logs_from(1);
     let of = |uuids: &[u8; 32]| Uuid::from_slice(&uuids[16..]).is_ok_and(|batch| decided.contains(&batch));
-    Some(logs.iter().filter(|(_, log)| of(&log.uuids)).map(|(place, _)| place.block).max().unwrap_or(0))
+    let pinned =
+        ledger.logs_from(1).into_iter().filter(|mined| of(&mined.pin.uuids)).map(|mined| mined.place.block).max();
+    let contracts = namespace.multiparty_status().await.ok()?.contracts;
+    if contracts.active.problem.is_some() {
+        // It is not reading the ledger, and would not hear of what that takes back.
+        return None;
+    }
+    let ends = contracts.terminated.iter().filter_map(|contract| Position::parse(&contract.info.final_event));
+    Some(pinned.max(ends.map(|end| end.block).max()).unwrap_or(0))
 }
 
 /// A digest of what a member holds: its events, and the states of its messages.

@@ -14,8 +14,12 @@ use photinus_ports::blockchain::Position;
 use crate::{
     check::shared::Groups,
     member::{Shared, did},
-    world::{NAMESPACE, exchange::Delivered},
+    rules::open::Open,
+    world::{NAMESPACE, exchange::Delivered, ledger::Mined},
 };
+
+/// The action that ends a contract.
+const TERMINATE: &str = "firefly:terminate";
 
 /// Largest text that is read.
 const LIMIT: usize = 8 << 20;
@@ -27,6 +31,7 @@ pub(crate) type BatchKey = (Uuid, Hash);
 #[derive(Clone, Debug)]
 pub(crate) struct Event {
     pub(crate) pos: Position,
+    contract: usize,
     pub(crate) batch: BatchKey,
     pub(crate) signer: String,
     pub(crate) payload_ref: String,
@@ -38,13 +43,17 @@ pub(crate) struct Event {
 pub(crate) struct Arrival {
     pub(crate) to: usize,
     pub(crate) batch: BatchKey,
-    /// The organisation whose node delivered it; none when it was asked for.
-    pub(crate) from: Option<String>,
+    /// The organisation whose node delivered it.
+    pub(crate) from: String,
+    /// It was asked for.
+    pub(crate) asked: bool,
 }
 
 /// The facts.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Facts {
+    /// Where the first contract ended.
+    pub(crate) end: Option<Position>,
     /// In the order of the ledger.
     pub(crate) events: Vec<Event>,
     pub(crate) contents: BTreeMap<BatchKey, Batch>,
@@ -55,7 +64,14 @@ pub(crate) struct Facts {
 impl Facts {
     pub(crate) fn gather(shared: &Shared) -> Self {
         let mut facts = Self::default();
-        for (pos, pin) in shared.ledger.logs_from(1) {
+        let mut ends = Vec::new();
+        for Mined { place: pos, contract, pin } in shared.ledger.logs_from(1) {
+            if pin.action == TERMINATE {
+                if contract == 0 {
+                    ends.push((pos, pin.signer));
+                }
+                continue;
+            }
             let (Ok(id), hash) = (Uuid::from_slice(&pin.uuids[16..]), Hash::from(pin.batch_hash)) else { continue };
             let Ok(tx) = Uuid::from_slice(&pin.uuids[..16]) else { continue };
             if tx.is_nil() && pin.contexts.is_empty() {
@@ -63,6 +79,7 @@ impl Facts {
             }
             facts.events.push(Event {
                 pos,
+                contract,
                 batch: (id, hash),
                 signer: pin.signer,
                 payload_ref: pin.payload_ref,
@@ -78,16 +95,33 @@ impl Facts {
         for delivered in shared.wires.delivered() {
             facts.arrive(&delivered);
         }
+        facts.cut(&ends);
         facts
+    }
+
+    /// Leaves out what does not count: the first contract ends with the lowest action by an organisation without parent, as of
+    /// its place, and from there on the next one counts.
+    fn cut(&mut self, ends: &[(Position, String)]) {
+        let all = std::mem::take(&mut self.events);
+        self.events = all.iter().filter(|event| event.contract == 0).cloned().collect();
+        for (end, signer) in ends {
+            let mut before = self.clone();
+            before.events.retain(|event| event.pos < *end);
+            if Open::decide(&before).is_root(signer, (*end, 0)) {
+                self.end = Some(*end);
+                self.events = all;
+                self.events.retain(|event| if event.contract == 0 { event.pos < *end } else { event.pos > *end });
+                return;
+            }
+        }
     }
 
     fn arrive(&mut self, delivered: &Delivered) {
         let Ok(text) = std::str::from_utf8(&delivered.payload) else { return };
         let Ok(Some(wrapper)) = wire::parse_wrapper(text, LIMIT) else { return };
         if let Some(batch) = self.learn(Some(wrapper.batch), None) {
-            let from = (!delivered.asked).then(|| owner(&delivered.from.0)).flatten();
-            if delivered.asked || from.is_some() {
-                self.arrivals.push(Arrival { to: delivered.to, batch, from });
+            if let Some(from) = owner(&delivered.from.0) {
+                self.arrivals.push(Arrival { to: delivered.to, batch, from, asked: delivered.asked });
             }
         }
     }

@@ -87,14 +87,22 @@ pub(crate) fn letter(id: Uuid, from: &Speaker, kind: Type, tag: &str, topics: &[
     Letter { message, data }
 }
 
+/// The same letter, to a group.
+pub(crate) fn addressed(mut letter: Letter, group: Hash) -> Letter {
+    letter.message.header.group = Some(group);
+    letter.message.seal().expect("the message has a hash");
+    letter
+}
+
 /// A batch whose hash is right.
 pub(crate) fn batch(random: &mut Random, from: &Speaker, letters: &[Letter]) -> Batch {
+    let group = letters.iter().find_map(|letter| letter.message.header.group);
     let draft = batch::Draft {
         id: uuid(random),
-        kind: batch::Type::Broadcast,
+        kind: if group.is_some() { batch::Type::Private } else { batch::Type::Broadcast },
         namespace: NAMESPACE.into(),
         node: None,
-        group: None,
+        group,
         created: time(),
         author: from.author.clone(),
         key: from.key.clone(),

@@ -13,6 +13,8 @@ mod facts;
 mod forge;
 mod member;
 mod random;
+mod reader;
+mod rebuild;
 mod reference;
 mod rules;
 mod run;

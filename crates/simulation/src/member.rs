@@ -12,12 +12,14 @@ use tokio::task::JoinHandle;
 
 use crate::{
     random::Random,
+    reader::{self, Given},
+    scenario::Scenario,
     world::{
         Life, NAMESPACE, Skewed, World,
         connector::Connector,
         disk::SimulatedDisk,
         exchange::{Exchange, Wires},
-        ledger::{CONTRACT, Ledger},
+        ledger::{CONTRACTS, Ledger},
         storage::{Access, Storage},
     },
 };
@@ -54,6 +56,8 @@ pub(crate) struct Member {
     skew: i64,
     lives: u64,
     ids: u64,
+    /// What the application that reads its events was given.
+    pub(crate) given: Given,
     running: Option<Running>,
 }
 
@@ -65,10 +69,14 @@ struct Running {
 }
 
 impl Member {
-    pub(crate) fn new(index: usize, shared: &Shared, random: &mut Random, skew: i64) -> Self {
-        let options = options_of(index, random);
-        let (blobs, ids) = (Arc::default(), random.next());
-        Self { index, shared: shared.clone(), options, blobs, skew, lives: 0, ids, running: None }
+    pub(crate) fn new(index: usize, shared: &Shared, random: &mut Random, scenario: &Scenario) -> Self {
+        let mut options = options_of(index, random);
+        if scenario.across {
+            options.private_order = options::PrivateOrder::Ledger;
+        }
+        let skew = scenario.skews[index];
+        let (blobs, ids, given) = (Arc::default(), random.next(), Given::default());
+        Self { index, shared: shared.clone(), options, blobs, skew, lives: 0, ids, given, running: None }
     }
 
     fn path(&self) -> PathBuf {
@@ -109,12 +117,14 @@ impl Member {
         let namespace = Arc::new(Mutex::new(None));
         let (options, opened, slot, own) =
             (self.options.clone(), store.clone(), Arc::clone(&namespace), Arc::clone(&life));
+        let given = Arc::clone(&self.given);
         let start = tokio::spawn(async move {
             while !own.over.is_cancelled() {
                 match Namespace::start(options.clone(), ports.clone(), opened.clone()).await {
                     Ok(started) => {
                         shared.world.note(&own, "is up");
-                        *slot.lock() = Some(started);
+                        *slot.lock() = Some(started.clone());
+                        tokio::spawn(reader::follow(started, Arc::clone(&shared.world), own, given));
                         return;
                     }
                     Err(error) => {
@@ -159,6 +169,18 @@ impl Member {
         self.shared.world.note(&running.life, "is gone");
     }
 
+    /// Ends its life, and takes its database from it.
+    pub(crate) async fn lose(&mut self) {
+        self.crash().await;
+        self.given.lock().clear();
+        for suffix in ["", "-wal", "-shm"] {
+            let path = self.shared.folder.join(format!("member-{}.db{suffix}", self.index));
+            if let Err(error) = std::fs::remove_file(&path) {
+                assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{path:?} cannot be removed: {error}");
+            }
+        }
+    }
+
     /// Stops it in order. One whose disk is gone in the middle of that never ends by itself.
     pub(crate) async fn stop(&mut self) {
         let Some(mut running) = self.running.take() else { return };
@@ -191,8 +213,9 @@ fn options_of(index: usize, random: &mut Random) -> Options {
     options.org =
         options::Organization { name: format!("org_{index}"), key: Some(key(index)), description: String::new() };
     options.node = options::Node { name: format!("node_{index}"), description: String::new() };
-    options.contracts =
-        vec![options::Contract { location: json!({ "address": CONTRACT }), first_event: FirstEvent::Oldest }];
+    let contract =
+        |address: &str| options::Contract { location: json!({ "address": address }), first_event: FirstEvent::Oldest };
+    options.contracts = CONTRACTS.into_iter().map(contract).collect();
     options.batching.size = *random.pick(&[1, 2, 3, 200]);
     options.batching.queue = *random.pick(&[1, 3, 4_000]);
     options.batching.page = *random.pick(&[1, 2, 1_000]);

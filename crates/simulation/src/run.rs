@@ -18,6 +18,7 @@ use crate::{
     facts::Facts,
     member::{Member, Shared},
     random::Random,
+    reader,
     scenario::{Deed, Scenario, Settings, Step},
     trace::Trace,
     world::{Fall, Weather, World, exchange::Wires, ledger::Ledger, storage::Storage},
@@ -93,7 +94,7 @@ pub(crate) struct Run {
     falls: mpsc::UnboundedReceiver<Fall>,
     agenda: BTreeMap<(u64, u64), Step>,
     planned: u64,
-    crashes: usize,
+    pub(crate) crashes: usize,
     forks: usize,
     calm: bool,
 }
@@ -110,7 +111,7 @@ impl Run {
             world,
             folder,
         };
-        let member = |index: usize| Member::new(index, &shared, &mut random, scenario.skews[index]);
+        let member = |index: usize| Member::new(index, &shared, &mut random, &scenario);
         let members = (0..scenario.members).map(member).collect();
         Self {
             shared,
@@ -140,6 +141,9 @@ impl Run {
             self.traffic().await;
             self.settle().await;
             self.check().await;
+            if self.scenario.rebuilds && self.violations.is_empty() {
+                self.rebuild().await;
+            }
         }
         for member in &mut self.members {
             member.crash().await;
@@ -275,9 +279,10 @@ impl Run {
                 let (cut, blind) = (weather.cut.clone(), weather.blind.clone());
                 *weather = Weather { cut, blind, ..*new };
             }
-            Deed::Attack(seed) => {
+            Deed::Veil { from, is } => self.shared.storage.veil(member, from, is),
+            Deed::Attack { trick, seed } => {
                 let (random, members) = (Random::new(seed), self.members.len());
-                Attack { shared: &self.shared, random, members }.perform();
+                Attack { shared: &self.shared, random, members }.perform(trick);
             }
             Deed::Fork => self.fork().await,
             speech => {
@@ -309,7 +314,7 @@ impl Run {
         change(&mut self.shared.world.weather.lock());
     }
 
-    /// Mends everything, and waits until nothing moves any more.
+    /// Mends everything, and lets the network come to rest.
     async fn settle(&mut self) {
         self.calm = true;
         *self.shared.world.weather.lock() = Weather::fair();
@@ -319,6 +324,11 @@ impl Run {
         for member in &mut self.members {
             member.start().await;
         }
+        self.rest().await;
+    }
+
+    /// Waits until nothing moves any more.
+    pub(crate) async fn rest(&mut self) {
         let mut before = None;
         let mut same = 0;
         for _ in 0..LOOKS {
@@ -363,6 +373,9 @@ impl Run {
             views.retain(|view| !view.held.as_ref().is_some_and(|why| why.contains("withdrawn")));
         }
         let facts = Facts::gather(&self.shared);
+        if let Some(end) = facts.end {
+            self.shared.world.note("ledger", format_args!("its first contract ended at {}", end.protocol_id()));
+        }
         let hostile = self.scenario.hostile;
         let accepted = self.accepted.lock().clone();
         let mut wrong = Vec::new();
@@ -370,11 +383,16 @@ impl Run {
         for view in &views {
             wrong.extend(check::own::check(view, &ours, hostile));
         }
+        for view in &views {
+            let events: Vec<i64> = view.events.iter().map(|event| event.sequence).collect();
+            let given = reader::check(&self.members[view.member].given.lock(), &events);
+            wrong.extend(given.map(|wrong| format!("member {}: {wrong}", view.member)));
+        }
         wrong.extend(check::shared::agreement(&views, &facts.groups));
-        wrong.extend(check::shared::privacy(&views, &facts.groups));
+        wrong.extend(check::shared::privacy(&views, &accepted, &facts.groups));
         wrong.extend(check::shared::accounted(&views, &accepted, hostile));
-        wrong.extend(check::shared::sender_order(&views, &accepted));
-        wrong.extend(check::models::check(&views, &facts));
+        wrong.extend(check::shared::sender_order(&views, &accepted, facts.end.is_some()));
+        wrong.extend(check::models::check(&views, &facts, self.scenario.across));
         if !hostile {
             wrong.extend(check::models::reference(&views, &facts));
         }

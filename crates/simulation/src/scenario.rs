@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeSet, ops::Range};
 
-use crate::{random::Random, world::Weather};
+use crate::{
+    attack::{AMBUSH, MIMICRY, TRICKS},
+    random::Random,
+    world::Weather,
+};
 
 /// Bounds that a caller sets.
 #[derive(Clone, Debug)]
@@ -24,16 +28,47 @@ impl Default for Settings {
 /// Something that a member does, or that happens to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Deed {
-    Broadcast { topics: Vec<String>, datatype: Option<(String, bool)>, count: u64 },
-    Private { to: BTreeSet<usize>, topics: Vec<String>, pinned: bool, count: u64 },
-    Datatype { name: String },
-    Crash { down: u64 },
-    Stop { down: u64 },
+    Broadcast {
+        topics: Vec<String>,
+        datatype: Option<(String, bool)>,
+        count: u64,
+    },
+    Private {
+        to: BTreeSet<usize>,
+        topics: Vec<String>,
+        pinned: bool,
+        count: u64,
+    },
+    Datatype {
+        name: String,
+    },
+    /// A message with a file, to a group or to everybody.
+    File {
+        to: Option<BTreeSet<usize>>,
+        topics: Vec<String>,
+        size: usize,
+    },
+    /// Ends the contract in force.
+    Terminate,
+    Crash {
+        down: u64,
+    },
+    Stop {
+        down: u64,
+    },
     Start,
     Cut(bool),
     Blind(bool),
     Weather(Box<Weather>),
-    Attack(u64),
+    /// What the member uploads does not come to another one, or does again.
+    Veil {
+        from: usize,
+        is: bool,
+    },
+    Attack {
+        trick: usize,
+        seed: u64,
+    },
     Fork,
 }
 
@@ -52,6 +87,10 @@ pub(crate) struct Scenario {
     pub(crate) hostile: bool,
     /// Whether things go wrong from the first moment on.
     pub(crate) early: bool,
+    /// Whether the private messages of all authors stand in one order.
+    pub(crate) across: bool,
+    /// Whether a member has to begin anew at the end.
+    pub(crate) rebuilds: bool,
     /// Milliseconds between blocks.
     pub(crate) pace: Range<u64>,
     pub(crate) skews: Vec<i64>,
@@ -81,6 +120,8 @@ impl Scenario {
             members,
             hostile,
             early: foul && random.chance(250),
+            across: random.chance(250),
+            rebuilds: random.chance(150),
             pace,
             skews,
             weather,
@@ -91,12 +132,18 @@ impl Scenario {
         if foul {
             scenario.mishaps(random);
         }
-        if hostile {
-            for _ in 0..random.within(1..12) {
-                let step = scenario.step(random, Deed::Attack(0));
-                let deed = Deed::Attack(random.next());
-                scenario.steps.push(Step { deed, ..step });
+        scenario.definitions(random);
+        scenario.files(random);
+        if random.chance(200) {
+            let first = scenario.step(random, Deed::Terminate);
+            if random.chance(300) {
+                let member = (first.member + 1) % members;
+                scenario.steps.push(Step { member, at: first.at + random.within(0..20), ..first.clone() });
             }
+            scenario.steps.push(first);
+        }
+        if hostile {
+            scenario.lies(random);
         }
         if random.chance(250) {
             for _ in 0..3 {
@@ -141,6 +188,65 @@ impl Scenario {
                 step.member = *random.pick(&members);
             }
             self.steps.push(step);
+        }
+    }
+
+    /// Files, many of them with the same content as another one.
+    fn files(&mut self, random: &mut Random) {
+        if !random.chance(400) {
+            return;
+        }
+        for _ in 0..random.within(1..6) {
+            let begun = self.step(random, Deed::Start);
+            let other = (begun.member + 1) % self.members;
+            let mut to: BTreeSet<usize> = (0..self.members).filter(|_| random.chance(400)).collect();
+            to.extend([begun.member, other]);
+            let to = random.chance(700).then_some(to);
+            let deed = Deed::File { to, topics: topics(random), size: *random.pick(&[0, 1, 1_000, 70_000]) };
+            self.steps.push(Step { deed, ..begun });
+        }
+    }
+
+    /// Definitions that several members make at once, or that do not come to everybody in time.
+    fn definitions(&mut self, random: &mut Random) {
+        if random.chance(200) {
+            let first = self.step(random, Deed::Datatype { name: "gizmo".into() });
+            let second = (first.member + 1) % self.members;
+            self.steps.push(Step { member: second, at: first.at + random.within(0..20), ..first.clone() });
+            self.steps.push(first);
+        }
+        if random.chance(250) {
+            let begun = self.step(random, Deed::Datatype { name: "gadget".into() });
+            let (at, member, from) = (begun.at, begun.member, (begun.member + 1) % self.members);
+            self.steps.push(Step { at, member, deed: Deed::Veil { from, is: true } });
+            self.steps.push(begun);
+            self.steps.push(Step { at: at + 1_000, member, deed: Deed::Veil { from, is: false } });
+            for second in [3, 9] {
+                let datatype = Some(("gadget".to_owned(), true));
+                let deed = Deed::Broadcast { topics: topics(random), datatype, count: 1 };
+                self.steps.push(Step { at: at + second * 1_000, member, deed });
+            }
+        }
+    }
+
+    /// What liars do.
+    fn lies(&mut self, random: &mut Random) {
+        for _ in 0..random.within(1..12) {
+            let deed = Deed::Attack { trick: random.below(TRICKS), seed: random.next() };
+            let step = self.step(random, deed);
+            self.steps.push(step);
+        }
+        if random.chance(250) {
+            let deed = Deed::Attack { trick: AMBUSH, seed: random.next() };
+            let Step { at, member, deed } = self.step(random, deed);
+            let to = [member, (member + 1) % self.members].into();
+            let talk = Deed::Private { to, topics: vec![TOPICS[0].into()], pinned: true, count: 8 };
+            self.steps.push(Step { at, member, deed });
+            self.steps.push(Step { at: at + 1, member, deed: talk });
+        }
+        if random.chance(250) {
+            let deed = Deed::Attack { trick: MIMICRY, seed: random.next() };
+            self.steps.push(Step { at: self.length, member: 0, deed });
         }
     }
 
@@ -204,6 +310,7 @@ fn foul_weather(random: &mut Random) -> Weather {
     weather.sight = if some(&[0, 1]) == 0 { 0..50 } else { 0..4_000 };
     weather.full = some(&[0, 0, 10, 50]);
     weather.unknown = some(&[0, 0, 10, 50]);
+    weather.torn = some(&[0, 0, 100, 400]);
     weather.crash = some(&[0, 0, 2, 8]);
     weather.disk = if some(&[0, 0, 0, 1]) == 0 { 0..5 } else { 0..400 };
     weather

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Everything in which a member differs from what the rules say.
-pub(crate) fn check(views: &[View], facts: &Facts) -> Vec<String> {
+pub(crate) fn check(views: &[View], facts: &Facts, across: bool) -> Vec<String> {
     let open = Open::decide(facts);
     let topics = open.topics();
 
@@ -25,7 +25,7 @@ pub(crate) fn check(views: &[View], facts: &Facts) -> Vec<String> {
             Context::Lane { .. } => None,
         });
         compare(view.member, "topic", &topics, &opened.collect(), &mut wrong);
-        let private = Private::decide(facts, &open, view.member);
+        let private = Private::decide(facts, &open, view.member, across);
         let lanes = shown.iter().filter_map(|(context, list)| match context {
             Context::Lane { group, topic, author } => Some(((*group, topic.clone(), author.clone()), list.as_slice())),
             Context::Open(_) => None,
@@ -34,6 +34,13 @@ pub(crate) fn check(views: &[View], facts: &Facts) -> Vec<String> {
         let mut expected = private.lanes;
         expected.retain(|(group, ..), _| facts.groups.get(group).is_some_and(|members| members.contains(&own)));
         compare(view.member, "lane", &expected, &lanes.collect(), &mut wrong);
+        if across {
+            let ordered = view.ordered();
+            let mut expected = private.topics;
+            expected.retain(|(group, _), _| facts.groups.get(group).is_some_and(|members| members.contains(&own)));
+            let shown = ordered.iter().map(|(topic, list)| (topic.clone(), list.as_slice())).collect();
+            compare(view.member, "the private topic", &expected, &shown, &mut wrong);
+        }
     }
     wrong
 }

@@ -97,6 +97,7 @@ fn rest(view: &View, hostile: bool, wrong: &mut Vec<String>) {
     for fault in view.faults.iter().filter(|fault| fault.contains("panicked")) {
         wrong.push(format!("a task panicked: {fault}"));
     }
+    wrong.extend(view.files.iter().cloned());
     if view.owed > 0 {
         wrong.push(format!("{} deliveries are owed to peers that can be reached", view.owed));
     }

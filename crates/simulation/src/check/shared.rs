@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use photinus_model::{Hash, Uuid, message::State};
+use photinus_model::{
+    Hash, Uuid,
+    message::{Message, State},
+};
 
 use super::view::{Context, Shown, View, all_contexts, is_final, is_private};
 use crate::{deeds::Accepted, member::did};
@@ -43,11 +46,13 @@ pub(crate) fn difference(one: &[Shown], other: &[Shown]) -> Option<String> {
     ))
 }
 
-/// Nobody has a private message that is not for them.
-pub(crate) fn privacy(views: &[View], groups: &Groups) -> Vec<String> {
+/// Nobody has a private message of a member that is not for them. What liars tell somebody is their own affair.
+pub(crate) fn privacy(views: &[View], accepted: &[Accepted], groups: &Groups) -> Vec<String> {
+    let ours: BTreeSet<Uuid> = accepted.iter().map(|accepted| accepted.id).collect();
     let mut wrong = Vec::new();
     for view in views {
-        for message in view.messages.iter().filter(|message| is_private(&message.header.kind)) {
+        let private = |message: &&Message| is_private(&message.header.kind) && ours.contains(&message.header.id);
+        for message in view.messages.iter().filter(private) {
             let Some(group) = message.header.group else { continue };
             if groups.get(&group).is_some_and(|members| !members.contains(&did(view.member))) {
                 wrong.push(format!("member {} has message {} of others", view.member, message.header.id));
@@ -98,11 +103,13 @@ pub(crate) fn accounted(views: &[View], accepted: &[Accepted], hostile: bool) ->
 }
 
 /// Messages of one sender to one context are confirmed in the order in which it accepted them, but for those that it was asked for at
-/// the same time. What a stranger's copy of a pin got rejected stands where the copy does.
-pub(crate) fn sender_order(views: &[View], accepted: &[Accepted]) -> Vec<String> {
+/// the same time. What a stranger's copy of a pin got rejected stands where the copy does. Where the contract ended, what was
+/// pinned too late for it is pinned again, behind what waited to be pinned: then only lanes keep the order.
+pub(crate) fn sender_order(views: &[View], accepted: &[Accepted], ended: bool) -> Vec<String> {
     let mut wrong = Vec::new();
     for view in views {
-        for (context, list) in view.contexts() {
+        let contexts = view.contexts().into_iter();
+        for (context, list) in contexts.filter(|(context, _)| !ended || matches!(context, Context::Lane { .. })) {
             for member in views.iter().map(|view| view.member) {
                 let place =
                     |id: Uuid| accepted.iter().position(|one| one.id == id && one.member == member && one.pinned);

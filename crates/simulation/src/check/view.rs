@@ -10,6 +10,7 @@ use photinus_model::{
     operation::Operation,
     pin::Pin,
 };
+use photinus_ports::stream;
 use photinus_query::{Filter, Query};
 use photinus_store::Error;
 
@@ -28,6 +29,8 @@ pub(crate) struct View {
     pub(crate) faults: Vec<String>,
     /// What is owed to others.
     pub(crate) owed: usize,
+    /// What is wrong with the files of what was confirmed.
+    pub(crate) files: Vec<String>,
     /// Why nothing is taken from the ledger.
     pub(crate) held: Option<String>,
 }
@@ -80,6 +83,7 @@ impl View {
             faults,
             owed: vitals.behind.iter().map(|(_, behind)| usize::try_from(*behind).unwrap_or(usize::MAX)).sum(),
             held,
+            files: files(namespace, &messages).await?,
             messages,
         })
     }
@@ -108,7 +112,19 @@ impl View {
 
     /// The decisions of pinned messages in their order, by context.
     pub(crate) fn contexts(&self) -> BTreeMap<Context, Vec<Shown>> {
-        let mut contexts: BTreeMap<Context, Vec<Shown>> = BTreeMap::new();
+        self.decisions(|message, topic| Some(context(message, topic)))
+    }
+
+    /// The decisions of private messages in their order, by group and topic.
+    pub(crate) fn ordered(&self) -> BTreeMap<(Hash, String), Vec<Shown>> {
+        self.decisions(|message, topic| match context(message, topic) {
+            Context::Lane { group, topic, .. } => Some((group, topic)),
+            Context::Open(_) => None,
+        })
+    }
+
+    fn decisions<K: Ord>(&self, of: impl Fn(&Message, &str) -> Option<K>) -> BTreeMap<K, Vec<Shown>> {
+        let mut decisions: BTreeMap<K, Vec<Shown>> = BTreeMap::new();
         for event in &self.events {
             let confirmed = match event.kind {
                 event::Type::MessageConfirmed => true,
@@ -120,9 +136,11 @@ impl View {
                 continue;
             }
             let shown = Shown { message: message.header.id, confirmed, reason: message.reject_reason.clone() };
-            contexts.entry(context(message, &event.topic)).or_default().push(shown);
+            if let Some(key) = of(message, &event.topic) {
+                decisions.entry(key).or_default().push(shown);
+            }
         }
-        contexts
+        decisions
     }
 }
 
@@ -147,4 +165,23 @@ pub(crate) fn is_final(message: &Message) -> bool {
 /// The contexts that any of these members has decided something in.
 pub(crate) fn all_contexts(views: &[BTreeMap<Context, Vec<Shown>>]) -> BTreeSet<Context> {
     views.iter().flat_map(|view| view.keys().cloned()).collect()
+}
+
+/// Whether a member has every file of what it has confirmed, byte for byte.
+async fn files(namespace: &Namespace, messages: &[Message]) -> Result<Vec<String>, Error> {
+    let mut wrong = Vec::new();
+    for message in messages.iter().filter(|message| message.state == Some(State::Confirmed)) {
+        for wanted in &message.data {
+            let data = namespace.store().read(NAMESPACE).data(wanted.id).await?;
+            let Some(hash) = data.and_then(|data| data.blob).and_then(|blob| blob.hash) else { continue };
+            let found = match namespace.open_blob(wanted.id).await {
+                Ok((_, _, content)) => stream::collect(content, usize::MAX).await.map(|bytes| Hash::of(&bytes)).ok(),
+                Err(_) => None,
+            };
+            if found != Some(hash) {
+                wrong.push(format!("message {} is confirmed, and its file {hash} is {found:?}", message.header.id));
+            }
+        }
+    }
+    Ok(wrong)
 }

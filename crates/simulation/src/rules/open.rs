@@ -214,6 +214,12 @@ impl<'a> Open<'a> {
         Status::Nobody(owner.map(|owner| owner.base.did.clone()))
     }
 
+    /// Whether a key belongs to an organisation without parent, as of a place.
+    pub(crate) fn is_root(&self, signer: &str, at: Place) -> bool {
+        let Status::Of(did) = self.status(signer, at) else { return false };
+        self.identities.iter().any(|known| known.base.did == did && known.base.parent.is_none())
+    }
+
     fn judge(&self, anchor: &Anchor<'_>) -> Ruling {
         let (batch, message) = (anchor.batch, anchor.message);
         if batch.key != anchor.event.signer {

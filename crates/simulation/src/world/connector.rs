@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Life, World,
-    ledger::{CONTRACT, Ledger, Mark, Sent, transaction_hash},
+    ledger::{CONTRACTS, Ledger, Sent, transaction_hash},
 };
 
 /// Access of one life of a member.
@@ -43,6 +43,16 @@ fn unavailable(text: &str) -> Error {
 
 fn dead() -> Error {
     unavailable("the member is gone")
+}
+
+/// Which of the contracts is at a location.
+fn contract(location: &Map<String, Value>) -> Option<usize> {
+    let address = location.get("address").and_then(Value::as_str)?;
+    CONTRACTS.iter().position(|known| *known == address)
+}
+
+fn invalid(location: &Map<String, Value>) -> Error {
+    Error::InvalidLocation(Value::Object(location.clone()).to_string())
 }
 
 impl Connector {
@@ -88,7 +98,8 @@ impl Connector {
         });
     }
 
-    async fn submit(&self, operation: &OperationRef, event: PinEvent) -> Result<(), Error> {
+    async fn submit(&self, operation: &OperationRef, event: PinEvent, location: &Location) -> Result<(), Error> {
+        let contract = contract(&location.0).ok_or_else(|| invalid(&location.0))?;
         let attached = self.attached.lock().get(&operation.namespace).cloned();
         let attached = attached.ok_or_else(|| unavailable("the namespace is not attached"))?;
         if !self.keys.contains(&event.signer) {
@@ -100,7 +111,7 @@ impl Connector {
         let name = self.name(operation);
         self.world.note(&self.life, format_args!("submits {operation}"));
         let key = event.signer.clone();
-        self.ledger.journal(&name, Sent { operation: Some(name.clone()), key, logs: vec![event] });
+        self.ledger.journal(&name, Sent { operation: Some(name.clone()), key, contract, logs: vec![event] });
         let entry = (operation.id.as_bytes().to_vec(), Some(Vec::new()));
         attached.journal.write(vec![entry]).await.map_err(|error| Error::Journal(error.to_string()))?;
         if self.world.happens(|weather| weather.submission) {
@@ -158,11 +169,9 @@ impl Blockchain for Connector {
     }
 
     fn normalize_location(&self, location: &Value) -> Result<Location, Error> {
-        let address = location.get("address").and_then(Value::as_str).unwrap_or_default();
-        if address != CONTRACT {
-            return Err(Error::InvalidLocation(location.to_string()));
-        }
-        Ok(Location(Map::from_iter([("address".to_owned(), Value::String(address.to_owned()))])))
+        let known = location.as_object().and_then(contract);
+        let index = known.ok_or_else(|| Error::InvalidLocation(location.to_string()))?;
+        Ok(Location(Map::from_iter([("address".to_owned(), Value::String(CONTRACTS[index].to_owned()))])))
     }
 
     async fn network_version(&self, _location: &Location) -> Result<u8, Error> {
@@ -177,7 +186,7 @@ impl Blockchain for Connector {
         operation: &OperationRef,
         key: &str,
         pin: &BatchPin,
-        _location: &Location,
+        location: &Location,
     ) -> Result<(), Error> {
         let mut uuids = [0; 32];
         uuids[..16].copy_from_slice(pin.transaction.as_bytes());
@@ -190,7 +199,7 @@ impl Blockchain for Connector {
             payload_ref: pin.payload_ref.clone(),
             contexts: pin.contexts.clone(),
         };
-        self.life.bound(dead(), self.submit(operation, event)).await
+        self.life.bound(dead(), self.submit(operation, event, location)).await
     }
 
     async fn submit_network_action(
@@ -199,7 +208,7 @@ impl Blockchain for Connector {
         key: &str,
         action: &str,
         payload: &str,
-        _location: &Location,
+        location: &Location,
     ) -> Result<(), Error> {
         let event = PinEvent {
             signer: key.to_owned(),
@@ -209,7 +218,7 @@ impl Blockchain for Connector {
             payload_ref: payload.to_owned(),
             contexts: Vec::new(),
         };
-        self.life.bound(dead(), self.submit(operation, event)).await
+        self.life.bound(dead(), self.submit(operation, event, location)).await
     }
 
     async fn listen(&self, listen: Listen) -> Result<Box<dyn Subscription>, Error> {
@@ -217,7 +226,8 @@ impl Blockchain for Connector {
             return Err(unavailable("no connection"));
         }
         let (world, ledger, life) = (Arc::clone(&self.world), Arc::clone(&self.ledger), Arc::clone(&self.life));
-        let mut mark = Mark::after(listen.cursor.as_ref());
+        let contract = contract(&listen.location.0).ok_or_else(|| invalid(&listen.location.0))?;
+        let mut mark = ledger.mark(listen.cursor.as_ref(), listen.first);
         let over = CancellationToken::new();
         let (stop, sink) = (over.clone(), listen.sink);
         let task = tokio::spawn(async move {
@@ -226,10 +236,13 @@ impl Blockchain for Connector {
                     let seen = ledger.changes.seen();
                     world.lasts(|weather| weather.sight.clone()).await;
                     let most = world.draw(|random| random.within(1..5));
-                    match ledger.step(&mut mark, most) {
+                    match ledger.step(&mut mark, contract, most) {
                         Some(delivery) => {
                             let (from, to) = (delivery.retracted_from, delivery.cursor.block);
-                            world.note(&life, format_args!("sees blocks up to {to}, retracted {from:?}"));
+                            world.note(
+                                &life,
+                                format_args!("sees blocks up to {to} of contract {contract}, retracted {from:?}"),
+                            );
                             if sink.deliver(delivery).await.is_err() {
                                 return;
                             }

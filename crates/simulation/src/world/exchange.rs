@@ -70,7 +70,8 @@ fn unreachable(to: &PeerId, reason: &str) -> Error {
 
 fn refusal(to: &PeerId, refusal: Refusal) -> Error {
     match refusal {
-        Refusal::Later(reason) => Error::Failed(reason),
+        // A namespace of the node may take it once that has started.
+        refusal @ (Refusal::Later(_) | Refusal::NotMine) => Error::Failed(refusal.to_string()),
         other => Error::Refused { peer: to.0.clone(), reason: other.to_string() },
     }
 }
@@ -191,6 +192,9 @@ impl Exchange {
         let admitted = attached.receiver.admit_blob(&route, &parcel.path, parcel.size);
         let admitted = attached.life.until(admitted).await.ok_or_else(gone)?;
         admitted.map_err(|said| refusal(&route.to, said))?;
+        if self.wires.world.happens(|weather| weather.torn) {
+            return Err(Error::Refused { peer: route.to.0, reason: "it arrives torn, whatever is tried".to_owned() });
+        }
         let failed = |error: &dyn std::fmt::Display| Error::Failed(error.to_string());
         let (_, mut content) = self.blobs.open(&parcel.payload_ref).await.map_err(|error| failed(&error))?;
         let mut whole = Vec::new();

@@ -5,11 +5,12 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use super::{World, signal::Signal};
 use parking_lot::Mutex;
 use photinus_model::Time;
-use photinus_ports::blockchain::{Cursor, Delivery, Log, PinEvent, Position};
+use photinus_ports::blockchain::{Cursor, Delivery, FirstEvent, Log, PinEvent, Position};
 use serde_json::{Map, Value, json};
 
-/// Where the contract of the network is.
-pub(crate) const CONTRACT: &str = "0x5fbdb2315678afecb367f032d93f642f64180aa3";
+/// Where the contract of the network is, and the one that it may move on to.
+pub(crate) const CONTRACTS: [&str; 2] =
+    ["0x5fbdb2315678afecb367f032d93f642f64180aa3", "0xe7f1725e7734ce288f8367e1bb143e90bb3f0512"];
 
 /// What is sent to the ledger at once: one transaction, one or several logs.
 #[derive(Clone, Debug)]
@@ -17,8 +18,21 @@ pub(crate) struct Sent {
     /// The operation that sent it, with its member's name; none for those who are no members.
     pub(crate) operation: Option<String>,
     pub(crate) key: String,
+    /// Which of the contracts is called.
+    pub(crate) contract: usize,
     pub(crate) logs: Vec<PinEvent>,
 }
+
+/// A log in its place.
+#[derive(Clone, Debug)]
+pub(crate) struct Mined {
+    pub(crate) place: Position,
+    pub(crate) contract: usize,
+    pub(crate) pin: PinEvent,
+}
+
+/// Somebody who sees what waits to be mined, and sends something ahead of it, or not.
+pub(crate) type Watcher = Box<dyn FnMut(&Sent) -> Option<Sent> + Send>;
 
 /// The chain that all members share.
 pub(crate) struct Ledger {
@@ -38,6 +52,9 @@ struct State {
     mined: BTreeMap<String, (u64, u32)>,
     /// What was written into journals, by operation.
     journalled: BTreeMap<String, Sent>,
+    watchers: Vec<Watcher>,
+    /// The last contract that a member has called.
+    latest: usize,
 }
 
 impl State {
@@ -68,17 +85,24 @@ pub(crate) struct Mark {
     forks: usize,
 }
 
-impl Mark {
-    /// Where a stream goes on. The hash of a block tells how many forks there were when it was made.
-    pub(crate) fn after(cursor: Option<&Cursor>) -> Self {
-        let forks = |cursor: &Cursor| usize::from_str_radix(cursor.block_hash.get(2..34).unwrap_or_default(), 16);
-        cursor.map_or_else(Self::default, |cursor| Self { block: cursor.block, forks: forks(cursor).unwrap_or(0) })
-    }
-}
-
 impl Ledger {
     pub(crate) fn new(world: &Arc<World>) -> Arc<Self> {
         Arc::new(Self { world: Arc::clone(world), state: Mutex::default(), changes: Signal::default() })
+    }
+
+    /// Where a stream begins, or goes on. The hash of a block tells how many forks there were when it was made.
+    pub(crate) fn mark(&self, cursor: Option<&Cursor>, first: FirstEvent) -> Mark {
+        if let Some(cursor) = cursor {
+            let forks = usize::from_str_radix(cursor.block_hash.get(2..34).unwrap_or_default(), 16);
+            return Mark { block: cursor.block, forks: forks.unwrap_or(0) };
+        }
+        let state = self.state.lock();
+        let block = match first {
+            FirstEvent::Oldest => 0,
+            FirstEvent::Block(number) => number.saturating_sub(1),
+            FirstEvent::Newest => state.height(),
+        };
+        Mark { block, forks: state.forks.len() }
     }
 
     /// Mines for ever.
@@ -99,9 +123,10 @@ impl Ledger {
     }
 
     fn extend(&self, state: &mut State, block: Vec<Sent>) {
-        let logs: usize = block.iter().map(|sent| sent.logs.len()).sum();
+        let logs = block.iter().flat_map(|sent| sent.logs.iter().map(|log| describe(sent.contract, log)));
+        let logs = logs.collect::<Vec<_>>().join(", ");
         state.push(block);
-        self.world.note("ledger", format_args!("mines block {} with {logs} logs", state.height()));
+        self.world.note("ledger", format_args!("mines block {}: {logs}", state.height()));
     }
 
     /// What gets into the next block: each key's transactions in their order, the keys in any.
@@ -163,7 +188,9 @@ impl Ledger {
 
     /// Remembers what a journal is about to hold.
     pub(crate) fn journal(&self, operation: &str, sent: Sent) {
-        self.state.lock().journalled.insert(operation.to_owned(), sent);
+        let mut state = self.state.lock();
+        state.latest = state.latest.max(sent.contract);
+        state.journalled.insert(operation.to_owned(), sent);
     }
 
     /// Sends what a journal holds, once.
@@ -172,8 +199,16 @@ impl Ledger {
         if !state.knows(operation)
             && let Some(sent) = state.journalled.get(operation).cloned()
         {
+            let state = &mut *state;
+            let ahead: Vec<Sent> = state.watchers.iter_mut().filter_map(|watcher| watcher(&sent)).collect();
+            state.pool.splice(0..0, ahead);
             state.pool.push(sent);
         }
+    }
+
+    /// Shows somebody everything that members send from now on.
+    pub(crate) fn watch(&self, watcher: Watcher) {
+        self.state.lock().watchers.push(watcher);
     }
 
     /// Whether an operation was sent, and the place of its log once it is mined.
@@ -187,27 +222,33 @@ impl Ledger {
         self.state.lock().height()
     }
 
+    /// The last contract that a member has called.
+    pub(crate) fn latest(&self) -> usize {
+        self.state.lock().latest
+    }
+
     /// What is not mined yet.
     pub(crate) fn waiting(&self) -> usize {
         self.state.lock().pool.len()
     }
 
     /// Logs from this block on, with their places.
-    pub(crate) fn logs_from(&self, from: u64) -> Vec<(Position, PinEvent)> {
+    pub(crate) fn logs_from(&self, from: u64) -> Vec<Mined> {
         let state = self.state.lock();
         let mut logs = Vec::new();
         for (number, block) in (1..).zip(&state.blocks).filter(|(number, _)| *number >= from) {
             for (index, sent) in (0..).zip(block) {
                 for (nth, log) in (0..).zip(&sent.logs) {
-                    logs.push((position(&state.blocks, number, index, nth), log.clone()));
+                    let place = position(&state.blocks, number, index, nth);
+                    logs.push(Mined { place, contract: sent.contract, pin: log.clone() });
                 }
             }
         }
         logs
     }
 
-    /// The next step of a stream that has read up to `mark`, of a few blocks at most. `None`: there is nothing new.
-    pub(crate) fn step(&self, mark: &mut Mark, most: u64) -> Option<Delivery> {
+    /// The next step of a contract's stream that has read up to `mark`, of a few blocks at most. `None`: there is nothing new.
+    pub(crate) fn step(&self, mark: &mut Mark, contract: usize, most: u64) -> Option<Delivery> {
         let state = self.state.lock();
         let forked = state.forks[mark.forks.min(state.forks.len())..].iter().min().copied();
         let retracted_from = forked.filter(|from| *from <= mark.block);
@@ -222,11 +263,19 @@ impl Ledger {
         let first = mark.block + 1;
         mark.block = last;
         drop(state);
-        let logs = self.logs_from(first).into_iter().filter(|(place, _)| place.block <= last);
-        let logs = logs.map(|(place, pin)| log(place, pin)).collect();
+        let logs = self.logs_from(first).into_iter();
+        let logs = logs.filter(|mined| mined.place.block <= last && mined.contract == contract).map(log).collect();
         let block_hash = format!("0x{:032x}{last:032x}", mark.forks);
         Some(Delivery { retracted_from, logs, cursor: Cursor { block: last, block_hash } })
     }
+}
+
+/// A log in few words: the batch that it pins or what it does, of which contract, and who signed it.
+fn describe(contract: usize, log: &PinEvent) -> String {
+    let batch = photinus_model::Uuid::from_slice(&log.uuids[16..]).unwrap_or_default();
+    let what = if batch.is_nil() { log.action.clone() } else { batch.to_string() };
+    let signer = log.signer.get(36..).unwrap_or_default();
+    format!("{what} on {contract} by {signer}")
 }
 
 /// The place of the `nth` log of a transaction. Logs are numbered within their block.
@@ -243,7 +292,7 @@ pub(crate) fn transaction_hash(place: Position) -> String {
 }
 
 /// A log as an adapter reports it.
-fn log(position: Position, pin: PinEvent) -> Log {
+fn log(Mined { place: position, contract, pin }: Mined) -> Log {
     let output = json!({
         "author": pin.signer,
         "batchHash": format!("0x{}", photinus_model::Hash::from(pin.batch_hash)),
@@ -258,7 +307,7 @@ fn log(position: Position, pin: PinEvent) -> Log {
         transaction_hash: transaction_hash(position),
         timestamp: Time::from_unix_nanos(i64::try_from(position.block).unwrap_or_default() * 1_000_000_000),
         output: output.as_object().cloned().unwrap_or_default(),
-        info: Map::from_iter([("address".to_owned(), Value::String(CONTRACT.to_owned()))]),
+        info: Map::from_iter([("address".to_owned(), Value::String(CONTRACTS[contract].to_owned()))]),
         pin,
     }
 }

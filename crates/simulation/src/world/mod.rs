@@ -32,6 +32,8 @@ pub(crate) struct Weather {
     pub(crate) deaf: u32,
     /// A delivery arrives once more, later.
     pub(crate) double: u32,
+    /// A file is refused for good, and its sender gives up.
+    pub(crate) torn: u32,
     /// How long a delivery takes.
     pub(crate) wire: Range<u64>,
     /// A call to shared storage fails.
@@ -64,6 +66,7 @@ impl Weather {
             loss: 0,
             deaf: 0,
             double: 0,
+            torn: 0,
             wire: 1..30,
             storage: 0,
             fetch: 1..40,

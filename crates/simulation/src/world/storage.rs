@@ -26,6 +26,8 @@ pub(crate) struct Storage {
     contents: Mutex<BTreeMap<String, Bytes>>,
     /// Contents that nobody gets for now, by member.
     hidden: Mutex<BTreeSet<(usize, String)>>,
+    /// Members whose uploads others do not get for now: whose, from whom.
+    veiled: Mutex<BTreeSet<(usize, usize)>>,
 }
 
 impl Storage {
@@ -46,8 +48,30 @@ impl Storage {
         self.hidden.lock().insert((member, reference.to_owned()));
     }
 
+    /// Keeps from a member what another uploads, from now on or no longer. What was kept stays so until
+    /// [`Storage::show_all`].
+    pub(crate) fn veil(&self, whose: usize, from: usize, is: bool) {
+        let mut veiled = self.veiled.lock();
+        if is {
+            veiled.insert((whose, from))
+        } else {
+            veiled.remove(&(whose, from))
+        };
+    }
+
+    /// Puts a content of a member under its address.
+    fn put_for(&self, member: usize, content: Bytes) -> String {
+        let reference = self.put(content);
+        let veiled = self.veiled.lock();
+        for (_, from) in veiled.iter().filter(|(whose, _)| *whose == member) {
+            self.hide(*from, &reference);
+        }
+        reference
+    }
+
     /// Everybody gets everything.
     pub(crate) fn show_all(&self) {
+        self.veiled.lock().clear();
         self.hidden.lock().clear();
     }
 }
@@ -70,7 +94,7 @@ impl Access {
         if blind || self.world.happens(|weather| weather.storage) {
             return Err(Error::Failed("no storage".to_owned()));
         }
-        let reference = self.storage.put(content);
+        let reference = self.storage.put_for(self.life.member, content);
         self.world.note(&self.life, format_args!("uploads {reference}"));
         // It arrived, and the answer did not.
         if self.world.happens(|weather| weather.storage) {
