@@ -97,11 +97,16 @@ impl Attack<'_> {
 
     /// Publishes letters in one batch. Answers the log that pins it.
     fn publish(&mut self, from: &Speaker, letters: &[Letter]) -> PinEvent {
+        self.publish_late(from, letters, 300)
+    }
+
+    /// As [`Attack::publish`]: each member gets it later with this chance in a thousand.
+    fn publish_late(&mut self, from: &Speaker, letters: &[Letter], late: u32) -> PinEvent {
         let batch = forge::batch(&mut self.random, from, letters);
         let text = if self.random.chance(300) { forge::odd(&batch) } else { Bytes::from(batch.to_text()) };
         let payload_ref = self.shared.storage.put(text);
         for member in 0..self.members {
-            if self.random.chance(300) {
+            if self.random.chance(late) {
                 // It comes later.
                 self.shared.storage.hide(member, &payload_ref);
             }
@@ -148,8 +153,9 @@ impl Attack<'_> {
         let all = |sent: Sent| sent.logs.into_iter().map(move |log| (sent.contract, log));
         let waiting: Vec<(usize, PinEvent)> = waiting.into_iter().flat_map(all).collect();
         let mut from = if waiting.is_empty() || self.random.chance(200) { mined } else { waiting };
-        // An action by one who has pinned what nobody has keeps members from the ledger until somebody gives that up.
-        from.retain(|(_, log)| log.action == onchain::ACTION_BATCH_PIN);
+        // An action by one who has pinned what nobody has, or whose claim stands behind that, keeps members from the ledger until
+        // somebody gives that up.
+        from.retain(|(_, log)| log.action == onchain::ACTION_BATCH_PIN && log.signer != BRUTUS);
         if from.is_empty() {
             return;
         }
@@ -301,14 +307,15 @@ impl Attack<'_> {
         self.send(log);
     }
 
-    /// The liar's message once more: in two batches, one after the other.
+    /// The liar's message once more: in two batches, one after the other, of which the first often comes later.
     fn again(&mut self) {
         let id = forge::uuid(&mut self.random);
         let data = forge::data(&mut self.random, &json!("twice"), None);
         let topic = *self.random.pick(&TOPICS);
-        for _ in 0..2 {
+        for late in [700, 0] {
             let letter = forge::letter(id, &mallory(), Type::Broadcast, "", &[topic], vec![data.clone()]);
-            self.post(&mallory(), &[letter]);
+            let log = self.publish_late(&mallory(), &[letter], late);
+            self.send(log);
         }
     }
 

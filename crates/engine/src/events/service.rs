@@ -47,6 +47,10 @@ impl Namespace {
                 let unchanged = Subscription { updated: old.updated, ..subscription.clone() } == old;
                 subscription.updated = Some(clock.now());
                 if unchanged {
+                    // It may have come with a commit whose outcome was not known.
+                    if core.events.registry.by_id(subscription.id).is_none() {
+                        core.events.registry.put(old, Compiled::new(&subscription.filter)?);
+                    }
                     return Ok(subscription);
                 }
             }
