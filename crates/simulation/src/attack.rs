@@ -293,16 +293,16 @@ impl Attack<'_> {
     /// More values than messages, or fewer, or in another order.
     fn crooked(&mut self) {
         let mut letters = Vec::new();
-        for topic in TOPICS.into_iter().take(1 + self.random.below(3)) {
+        for topic in TOPICS.into_iter().take(2 + self.random.below(2)) {
             let data = forge::data(&mut self.random, &json!(topic), None);
             let id = forge::uuid(&mut self.random);
             letters.push(forge::letter(id, &mallory(), Type::Broadcast, "", &[topic], vec![data]));
         }
         let mut log = self.publish(&mallory(), &letters);
-        match self.random.below(3) {
+        match self.random.below(4) {
             0 => log.contexts.push(Hash::of("bills")),
             1 => drop(log.contexts.pop()),
-            _ => self.random.shuffle(&mut log.contexts),
+            _ => log.contexts.reverse(),
         }
         self.send(log);
     }
