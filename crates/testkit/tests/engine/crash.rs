@@ -2,8 +2,13 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use photinus_model::{Uuid, event, message::Message};
+use photinus_model::{
+    Uuid, event,
+    message::Message,
+    operation::{self, Operation},
+};
 use photinus_query::{Filter, Query};
+use photinus_store::{Change, ChangeSet};
 use photinus_testkit::network::{DEADLINE, NAMESPACE, Network};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
@@ -174,5 +179,36 @@ async fn requests_whose_callers_give_up_are_sent_all_the_same() {
     futures::future::join_all(requests).await;
     let last = sent(&network.members[0], message("crash", "last")).await;
     check_alike(&network, &[last], seed).await;
+    network.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_whose_end_was_not_written_down_ends_after_the_next_start() {
+    let mut network = Network::registered(1).await;
+    let id = sent(&network.members[0], message("t", "once")).await;
+    until_final(&network.members[0], &[id]).await;
+    let member = &mut network.members[0];
+    member
+        .until("the upload and the pin have ended", |store| async move {
+            store.read(NAMESPACE).unfinished_operations().await.unwrap().is_empty()
+        })
+        .await;
+    let batch = member.store.read(NAMESPACE).message(id).await.unwrap().unwrap().batch.unwrap();
+    let tx = member.store.read(NAMESPACE).batch(batch).await.unwrap().unwrap().tx.id.unwrap();
+    let operations = member.store.read(NAMESPACE).operations_of(tx).await.unwrap();
+    let upload =
+        operations.iter().find(|operation| operation.kind == operation::Type::SharedStorageUploadBatch).unwrap();
+    let open = Operation { id: Uuid::from_u128(7), status: operation::Status::Pending, output: None, ..upload.clone() };
+    let mut changes = ChangeSet::new(NAMESPACE);
+    changes.push(Change::InsertOperation(open.clone()));
+    member.store.submit(changes).await.unwrap();
+    member.crash().await;
+    member.start().await;
+    member
+        .until("it has ended", |store| async move {
+            let found = store.read(NAMESPACE).operation(open.id).await.unwrap().unwrap();
+            found.status == operation::Status::Succeeded && found.output.is_some()
+        })
+        .await;
     network.stop().await;
 }

@@ -308,3 +308,19 @@ async fn two_messages_under_one_value_are_told_and_the_lower_one_counts() {
     }
     network.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_stranger_says_in_a_members_name_is_not_handed_on_by_that_member() {
+    let (network, group) = pair().await;
+    let forged = Forgery::new(0, group).batch(&network.members[0], "planted").await;
+    let stranger = Route { from: photinus_ports::peers::PeerId("nobody/node_x".into()), to: peer(0) };
+    network
+        .fabric
+        .inject(stranger, wire::wrap(None, &forged))
+        .await
+        .expect("it is kept: its node may be registered yet");
+    let question = serde_json::json!({ "question": "batch", "id": forged.id, "hash": forged.hash }).to_string();
+    let answer = network.fabric.receiver(&peer(0)).unwrap().answer(&route(1, 0), question.into()).await;
+    assert!(matches!(answer, Err(Refusal::Never(_))), "its node would vouch for it: {answer:?}");
+    network.stop().await;
+}
