@@ -119,10 +119,10 @@ impl Facts {
     fn arrive(&mut self, delivered: &Delivered) {
         let Ok(text) = std::str::from_utf8(&delivered.payload) else { return };
         let Ok(Some(wrapper)) = wire::parse_wrapper(text, LIMIT) else { return };
-        if let Some(batch) = self.learn(Some(wrapper.batch), None) {
-            if let Some(from) = owner(&delivered.from.0) {
-                self.arrivals.push(Arrival { to: delivered.to, batch, from, asked: delivered.asked });
-            }
+        if let Some(batch) = self.learn(Some(wrapper.batch), None)
+            && let Some(from) = owner(&delivered.from.0)
+        {
+            self.arrivals.push(Arrival { to: delivered.to, batch, from, asked: delivered.asked });
         }
     }
 
