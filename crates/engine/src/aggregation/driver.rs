@@ -160,8 +160,9 @@ impl Driver {
                     }
                 }
                 Job::Content(content, fetch) => {
-                    let ended = fetch.as_ref().map(|done| done.changes(turn.group.now));
-                    turn.group.changes.extend(ended.into_iter().flatten());
+                    if let Some(done) = fetch {
+                        fetches::done(&core, &mut turn.group, done).await?;
+                    }
                     turn.content(content).await?;
                 }
                 Job::Unpinned(content, group) => turn.unpinned(content, group.as_ref()).await?,
@@ -177,8 +178,9 @@ impl Driver {
                     turn.received(blob).await?;
                     turn.file_from_peer(blob).await?;
                     turn.group.push(Change::InsertBlob(blob.clone()));
-                    let ended = fetch.as_ref().map(|done| done.changes(turn.group.now));
-                    turn.group.changes.extend(ended.into_iter().flatten());
+                    if let Some(done) = fetch {
+                        fetches::done(&core, &mut turn.group, done).await?;
+                    }
                     turn.fact(&Fact::BlobHeld(hash)).await?;
                     turn.file_came(hash).await?;
                 }

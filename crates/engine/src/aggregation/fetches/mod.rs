@@ -108,12 +108,33 @@ pub(super) struct Done {
 
 impl Done {
     /// Forgets the fetch and ends its operation, in the commit that takes the content: a crash leaves neither behind.
-    pub(super) fn changes(&self, now: Time) -> [Change; 3] {
+    fn changes(&self, now: Time) -> [Change; 3] {
         let output = JsonText::write(&self.output).ok();
         let ended = operations::Update::new(self.row.operation, operation::Status::Succeeded).output(output);
         let [turn, found] = self.row.forget();
         [turn, found, ended.into_change(now)]
     }
+}
+
+/// Adds to the group that a fetch brought what it was for.
+///
+/// # Errors
+/// When the store cannot be read.
+pub(super) async fn done(core: &Core, group: &mut Group<'_>, done: &Done) -> Result<(), photinus_store::Error> {
+    let (row, now) = (&done.row, group.now);
+    // The ledger may have withdrawn what was fetched for, and have it again in the same place: that has a fetch of its own.
+    let same = |other: &Row| other.key() == row.key();
+    let anew = match group.after.fetches.iter().position(same) {
+        Some(index) => Some(group.after.fetches.remove(index)),
+        None => find(core, row.kind, row.id, row.hash, row.turn).await?,
+    };
+    group.changes.extend(done.changes(now));
+    if let Some(anew) = anew.filter(|anew| anew.operation != row.operation) {
+        let output = JsonText::write(&done.output).ok();
+        let ended = operations::Update::new(anew.operation, operation::Status::Succeeded).output(output);
+        group.push(ended.into_change(now));
+    }
+    Ok(())
 }
 
 /// Begins to fetch the content of an event; it is written down with the group unless it is taken before.
