@@ -47,35 +47,42 @@ impl Readers {
         Ok(Self { keyed, open })
     }
 
-    /// Runs a query. The texts of small ones are few and kept prepared; those of others depend on what users ask for.
+    /// Runs a query, in a task of its own: a caller that has its turn and does not look at it, because it waits for another query in the
+    /// same task, would keep a connection from everybody, itself included.
     pub(crate) async fn select(&self, sql: Sql, cost: Cost) -> Result<Vec<Row>, Error> {
-        let pool = if cost == Cost::Small { &self.keyed } else { &self.open };
-        let client = pool.get().await.map_err(|error| match error {
-            deadpool_postgres::PoolError::Closed => Error::Closed,
-            deadpool_postgres::PoolError::Backend(error) => Error::Unavailable(describe(&error)),
-            other => Error::Unavailable(other.to_string()),
-        })?;
-        let rows = match cost {
-            Cost::Small => {
-                let params: Vec<&(dyn ToSql + Sync)> = sql.params.iter().map(|value| value as _).collect();
-                let statement = client.prepare_cached(&sql.text).await.map_err(|error| failed(&error))?;
-                client.query(&statement, &params).await
-            }
-            Cost::Open => {
-                let params: Vec<_> =
-                    sql.params.iter().map(|value| (value as &(dyn ToSql + Sync), type_of(value))).collect();
-                client.query_typed(&sql.text, &params).await
-            }
-        };
-        let read = |row: tokio_postgres::Row| (0..row.len()).map(|index| row.try_get(index)).collect();
-        let rows = rows.map_err(|error| failed(&error))?;
-        rows.into_iter().map(read).collect::<Result<_, _>>().map_err(|error| failed(&error))
+        let pool = if cost == Cost::Small { self.keyed.clone() } else { self.open.clone() };
+        let query = tokio::spawn(async move { select(&pool, &sql, cost).await });
+        query.await.unwrap_or_else(|error| Err(Error::Unavailable(error.to_string())))
     }
 
     pub(crate) fn close(&self) {
         self.keyed.close();
         self.open.close();
     }
+}
+
+/// The texts of small queries are few and kept prepared; those of others depend on what users ask for.
+async fn select(pool: &Pool, sql: &Sql, cost: Cost) -> Result<Vec<Row>, Error> {
+    let client = pool.get().await.map_err(|error| match error {
+        deadpool_postgres::PoolError::Closed => Error::Closed,
+        deadpool_postgres::PoolError::Backend(error) => Error::Unavailable(describe(&error)),
+        other => Error::Unavailable(other.to_string()),
+    })?;
+    let rows = match cost {
+        Cost::Small => {
+            let params: Vec<&(dyn ToSql + Sync)> = sql.params.iter().map(|value| value as _).collect();
+            let statement = client.prepare_cached(&sql.text).await.map_err(|error| failed(&error))?;
+            client.query(&statement, &params).await
+        }
+        Cost::Open => {
+            let params: Vec<_> =
+                sql.params.iter().map(|value| (value as &(dyn ToSql + Sync), type_of(value))).collect();
+            client.query_typed(&sql.text, &params).await
+        }
+    };
+    let read = |row: tokio_postgres::Row| (0..row.len()).map(|index| row.try_get(index)).collect();
+    let rows = rows.map_err(|error| failed(&error))?;
+    rows.into_iter().map(read).collect::<Result<_, _>>().map_err(|error| failed(&error))
 }
 
 async fn execute(client: &ClientWrapper, words: &str) -> Result<(), HookError> {

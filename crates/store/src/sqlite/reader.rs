@@ -5,7 +5,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use photinus_model::{Hash, Uuid};
 use rusqlite::{Connection, types::ValueRef};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 use super::{Guard, value};
 use crate::{
@@ -38,26 +38,20 @@ impl Readers {
 
     /// Runs a query. A small one runs where it is called: it takes less time than handing it to another thread and back.
     pub(crate) async fn select(&self, sql: Sql, cost: Cost) -> Result<Vec<Row>, Error> {
-        let permit = Arc::clone(&self.free).acquire_owned().await.map_err(|_| Error::Closed)?;
-        let connection = self.connections.lock().pop().ok_or(Error::Closed)?;
-        let connections = Arc::clone(&self.connections);
-        let work = move || {
-            #[cfg(test)]
-            super::plans::check(&connection, &sql.text, &sql.params);
-            let result = query(&connection, &sql);
-            connections.lock().push(connection);
-            drop(permit);
-            result
+        let (free, connections) = (Arc::clone(&self.free), Arc::clone(&self.connections));
+        let here = cost == Cost::Small || self.inline;
+        let permit = match Arc::clone(&free).try_acquire_owned() {
+            Ok(permit) => return run(permit, connections, sql, here).await,
+            Err(TryAcquireError::Closed) => return Err(Error::Closed),
+            Err(TryAcquireError::NoPermits) => free.acquire_owned(),
         };
-        let result = match cost {
-            Cost::Small => work(),
-            Cost::Open if self.inline => work(),
-            Cost::Open => tokio::task::spawn_blocking(work).await.map_err(|_| Error::Closed)?,
-        };
-        result.map_err(|error| match error.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::TooBig | rusqlite::ErrorCode::TypeMismatch) => Error::Refused(error.to_string()),
-            _ => Error::Unavailable(error.to_string()),
-        })
+        // In a task of its own: a caller that has its turn and does not look at it, because it waits for another query in the same
+        // task, would keep a connection from everybody, itself included.
+        let query = tokio::spawn(async move {
+            let permit = permit.await.map_err(|_| Error::Closed)?;
+            run(permit, connections, sql, here).await
+        });
+        query.await.map_err(|_| Error::Closed)?
     }
 
     /// Gives the file back; queries under way end first, later ones fail.
@@ -68,6 +62,28 @@ impl Readers {
         self.connections.lock().clear();
         self.guard.lock().take();
     }
+}
+
+async fn run(
+    permit: OwnedSemaphorePermit,
+    connections: Arc<Mutex<Vec<Connection>>>,
+    sql: Sql,
+    here: bool,
+) -> Result<Vec<Row>, Error> {
+    let connection = connections.lock().pop().ok_or(Error::Closed)?;
+    let work = move || {
+        #[cfg(test)]
+        super::plans::check(&connection, &sql.text, &sql.params);
+        let result = query(&connection, &sql);
+        connections.lock().push(connection);
+        drop(permit);
+        result
+    };
+    let result = if here { work() } else { tokio::task::spawn_blocking(work).await.map_err(|_| Error::Closed)? };
+    result.map_err(|error| match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::TooBig | rusqlite::ErrorCode::TypeMismatch) => Error::Refused(error.to_string()),
+        _ => Error::Unavailable(error.to_string()),
+    })
 }
 
 fn query(connection: &Connection, sql: &Sql) -> rusqlite::Result<Vec<Row>> {
