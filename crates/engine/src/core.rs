@@ -6,11 +6,11 @@ use photinus_ports::{
     blobs::BlobStore, blockchain::Blockchain, clock::Clock, exchange::DataExchange, ids::Ids, storage::SharedStorage,
     webhooks::Webhooks,
 };
-use photinus_store::{Change, ChangeSet, Store};
+use photinus_store::Store;
 
 use crate::{
     aggregation, backlog, batching, confirm, data, delivery, events, groups, identity, namespace::Multiparty,
-    operations, options::Options, reception, space, supervisor::Tasks, tally::Tally,
+    operations, options::Options, reception, supervisor::Tasks, tally::Tally,
 };
 
 /// The outside world of a namespace.
@@ -74,13 +74,5 @@ impl Core {
     /// Local name of the namespace: the first key of every row.
     pub(crate) fn name(&self) -> &str {
         &self.options.name
-    }
-
-    /// Returns when every commit that was begun before has come to its end, also one that did not say how.
-    pub(crate) async fn settled(&self) -> Result<(), photinus_store::Error> {
-        // The store works in order, and this changes nothing.
-        let mut barrier = ChangeSet::new(self.name());
-        barrier.push(Change::DeleteKv { space: space::NETWORK, key: b"barrier".to_vec() });
-        self.store.submit(barrier).await.map(|_| ())
     }
 }

@@ -14,7 +14,7 @@ use photinus_sequencing::{
     facts::{DataKey, Source},
     rows::{self, Question},
 };
-use photinus_store::{Change, ChangeSet};
+use photinus_store::Change;
 use tokio::sync::mpsc;
 
 use super::{
@@ -24,7 +24,7 @@ use super::{
     ledger::{self, Meaning},
     machine::{Judge, Machine},
 };
-use crate::{core::Core, data::schema::Schema};
+use crate::{certain, core::Core, data::schema::Schema};
 
 /// Messages and pins that one commit takes at most, beyond which the next job waits for the next commit.
 const GROUP: usize = 2_000;
@@ -263,15 +263,14 @@ impl Turn<'_> {
                 value: mark.into_bytes().into(),
             });
         }
-        if !changes.is_empty()
-            && let Err(error) = self.core.store.submit(changes).await
-        {
-            match mark {
-                Some(mark) if matches!(error, photinus_store::Error::Unknown(_)) => {
-                    happened(self.core, mark, error).await?
-                }
-                _ => return Err(error.into()),
-            }
+        if let Some(mark) = mark {
+            let (store, name) = (&self.core.store, self.core.name());
+            certain::submit(self.core, changes, || async move {
+                Ok(store.kv_get(name, crate::space::NETWORK, MARK).await?.as_deref() == Some(mark.as_bytes()))
+            })
+            .await?;
+        } else if !changes.is_empty() {
+            self.core.store.submit(changes).await?;
         }
         self.driver.machine.settle();
         follow(self.core, after);
@@ -452,33 +451,6 @@ impl Turn<'_> {
 
 /// Under which the last commit that something follows left its mark.
 const MARK: &[u8] = b"commit";
-
-/// Finds out whether the commit with this mark happened, for as long as the store does not answer.
-///
-/// # Errors
-/// The error of the commit when it did not happen, or when the namespace stops.
-async fn happened(core: &Core, mark: Uuid, error: photinus_store::Error) -> Result<(), Error> {
-    let mut backoff = core.tasks.backoff(core.options.retry);
-    loop {
-        let mut barrier = ChangeSet::new(core.name());
-        barrier.push(Change::DeleteKv { space: crate::space::NETWORK, key: b"barrier".to_vec() });
-        // The store works in order: once it has done this, which changes nothing, it is done with the commit.
-        let found = match core.store.submit(barrier).await {
-            Ok(_) => core.store.kv_get(core.name(), crate::space::NETWORK, MARK).await,
-            Err(error) => Err(error),
-        };
-        match found {
-            Ok(found) if found.as_deref() == Some(mark.as_bytes()) => return Ok(()),
-            Ok(_) => return Err(error.into()),
-            Err(error) => {
-                tracing::warn!(namespace = core.name(), %error, "whether facts were committed is asked again")
-            }
-        }
-        if !core.tasks.pause(backoff.advance()).await {
-            return Err(error.into());
-        }
-    }
-}
 
 /// What a commit sets going. A crash before it loses nothing: fetches are rows, and nodes are added again at the start.
 fn follow(core: &Arc<Core>, after: After) {

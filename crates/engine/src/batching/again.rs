@@ -13,17 +13,14 @@ use super::{
     Outbound,
     recover::{self, Error},
 };
-use crate::core::Core;
+use crate::{certain, core::Core};
 
 /// Gives every batch that was sent to the ledger and is not on it a new operation that pins it, unchanged. All of them are written
-/// in one commit, together with `mark`; `again` has them even when that does not say how it ended. Called when every log that counts was taken, and while nothing is being sent.
-pub(crate) async fn pin_again(
-    core: &Core,
-    mark: Change,
-    again: &mut Vec<Outbound>,
-) -> Result<(), crate::namespace::Error> {
+/// in one commit, together with `mark`. Called when every log that counts was taken, and while nothing is being sent.
+pub(crate) async fn pin_again(core: &Core, mark: Change) -> Result<Vec<Outbound>, crate::namespace::Error> {
     let mut changes = ChangeSet::new(core.name());
     changes.push(mark);
+    let mut again: Vec<Outbound> = Vec::new();
     for batch in core.store.read(core.name()).unpinned_batches().await? {
         let Some(tx) = batch.tx.id else { continue };
         let Some(sent) = sent_pin(core, tx).await? else { continue };
@@ -59,8 +56,16 @@ pub(crate) async fn pin_again(
         }));
         again.push(outbound);
     }
-    core.store.submit(changes).await?;
-    Ok(())
+    let one = again.first().map(|outbound| outbound.pin);
+    certain::submit(core, changes, || async move {
+        match one {
+            Some(operation) => Ok(core.store.read(core.name()).operation(operation).await?.is_some()),
+            // Nothing is to be done for it; the mark is set once more.
+            None => Ok(false),
+        }
+    })
+    .await?;
+    Ok(again)
 }
 
 /// The newest pin operation of a transaction, if the ledger's adapter has sent it. One that it has not goes to the contract in

@@ -13,7 +13,7 @@ use super::{
     subscription::{check, start},
     webhooks,
 };
-use crate::{Namespace, core::Core};
+use crate::{Namespace, certain, core::Core};
 
 impl Namespace {
     /// Creates a subscription. Its start is settled when this returns: no event behind it is missed.
@@ -70,8 +70,14 @@ impl Namespace {
         } else {
             Change::UpsertSubscription(subscription.clone())
         });
-        match core.store.submit(changes).await {
-            Ok(_) => {}
+        let read = core.store.read(core.name());
+        let (read, wanted) = (&read, &subscription);
+        let written = || async move {
+            let stored = read.subscription(wanted.id).await?;
+            Ok(stored.is_some_and(|stored| stored.updated == wanted.updated))
+        };
+        match certain::submit(core, changes, written).await {
+            Ok(()) => {}
             Err(photinus_store::Error::Conflict(conflict)) if conflict.what == What::SubscriptionName => {
                 return Err(Error::Exists(subscription.name));
             }

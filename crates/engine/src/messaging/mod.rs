@@ -16,7 +16,7 @@ use photinus_model::message::{Message, State};
 use photinus_store::{Change, ChangeSet};
 pub(crate) use seal::{Entry, Outgoing, Sealed, Sent};
 
-use crate::{batching, confirm, core::Core};
+use crate::{batching, certain, confirm, core::Core};
 
 /// Longest idempotency key, in bytes.
 pub(crate) const MAX_IDEMPOTENCY_KEY: usize = 256;
@@ -142,7 +142,7 @@ fn look_up_later(core: &Arc<Core>, sealed: Vec<Arc<Sealed>>) {
 }
 
 async fn look_up(core: &Arc<Core>, sealed: &[Arc<Sealed>]) -> Result<(), photinus_store::Error> {
-    core.settled().await?;
+    certain::settled(core).await?;
     for message in sealed {
         match core.store.read(core.name()).message(message.message.header.id).await? {
             None => core.backlog.withdraw(std::slice::from_ref(message)),

@@ -36,8 +36,6 @@ pub(crate) struct Multiparty {
     contracts: RwLock<Contracts>,
     /// Held for reading by whoever sends to the contract in force, for writing while that changes.
     sending: tokio::sync::RwLock<()>,
-    /// Batches to be pinned again, of a commit that did not say whether it has them.
-    unsure: parking_lot::Mutex<Vec<batching::Outbound>>,
     /// Why no log is taken, while none is.
     held: RwLock<Option<String>>,
     own_node: String,
@@ -85,7 +83,6 @@ impl Multiparty {
             record,
             contracts: RwLock::new(contracts),
             sending: tokio::sync::RwLock::default(),
-            unsure: parking_lot::Mutex::default(),
             held: RwLock::default(),
             own_node: did::of(Type::Node, &options.node.name),
             node: RwLock::new(None),
@@ -175,9 +172,6 @@ impl Multiparty {
         if self.contracts.read().active.index == index
             && contracts::repinned(&core.options, &core.store).await? >= index
         {
-            // What was written down by a commit that did not answer.
-            let again = std::mem::take(&mut *self.unsure.lock());
-            again.into_iter().for_each(|batch| batching::resume(core, batch));
             return Ok(());
         }
         let again = {
@@ -186,13 +180,7 @@ impl Multiparty {
                 tracing::info!(namespace = core.name(), contract = index, "taking up the next multiparty contract");
                 *self.contracts.write() = committed;
             }
-            let mut again = Vec::new();
-            if let Err(error) = batching::pin_again(core, contracts::repinned_for(index)?, &mut again).await {
-                *self.unsure.lock() = again;
-                return Err(error);
-            }
-            self.unsure.lock().clear();
-            again
+            batching::pin_again(core, contracts::repinned_for(index)?).await?
         };
         for batch in again {
             batching::resume(core, batch);

@@ -19,7 +19,7 @@ use photinus_store::{Change, ChangeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{Error, Update, lazily};
-use crate::{Namespace, core::Core, identity};
+use crate::{Namespace, certain, core::Core, identity};
 
 /// The action that ends the contract in force.
 const TERMINATE: &str = "terminate";
@@ -94,13 +94,7 @@ pub(crate) async fn vote(namespace: &Namespace, position: &str) -> Result<(), Er
 }
 
 async fn submit(core: &Arc<Core>, input: Input) -> Result<(), Error> {
-    let id = core.ports.ids.next();
-    if let Err(error) = begin(core, id, &input).await {
-        if matches!(error, Error::Store(photinus_store::Error::Unknown(_))) {
-            if_written(core, id, input);
-        }
-        return Err(error);
-    }
+    let id = begin(core, &input).await?;
     match attempt(core, id, &input).await {
         Ok(()) => {}
         Err(error) if error.is_retryable() => later(core, id, input),
@@ -113,7 +107,7 @@ async fn submit(core: &Arc<Core>, input: Input) -> Result<(), Error> {
 }
 
 /// Writes transaction and operation before anything is tried.
-async fn begin(core: &Core, id: Uuid, input: &Input) -> Result<(), Error> {
+async fn begin(core: &Core, input: &Input) -> Result<Uuid, Error> {
     let now = core.ports.clock.now();
     let transaction = Transaction {
         id: core.ports.ids.next(),
@@ -126,31 +120,15 @@ async fn begin(core: &Core, id: Uuid, input: &Input) -> Result<(), Error> {
     let text = JsonText::write(input).map_err(|error| Error::Failed(error.to_string()))?;
     let kind = operation::Type::BlockchainNetworkAction;
     let plugin = core.ports.blockchain.plugin_type();
-    let operation = operation::Operation { id, ..super::initialized(core, transaction.id, kind, plugin, text, now) };
+    let operation = super::initialized(core, transaction.id, kind, plugin, text, now);
+    let id = operation.id;
     let mut changes = ChangeSet::new(core.name());
     changes.push(Change::InsertEvent(super::submitted(core, &transaction)));
     changes.push(Change::InsertTransaction(transaction));
     changes.push(Change::InsertOperation(operation));
-    core.store.submit(changes).await?;
-    Ok(())
-}
-
-/// Sends an action whose commit did not say how it ended, if it was written.
-fn if_written(core: &Arc<Core>, id: Uuid, input: Input) {
-    let owner = Arc::clone(core);
-    core.tasks.spawn_once(format!("network action {id} without an answer"), async move {
-        let mut backoff = owner.tasks.backoff(owner.options.retry);
-        while owner.tasks.pause(backoff.advance()).await {
-            if owner.settled().await.is_err() {
-                continue;
-            }
-            match owner.store.read(owner.name()).operation(id).await {
-                Ok(Some(_)) => return later(&owner, id, input),
-                Ok(None) => return,
-                Err(error) => tracing::warn!(namespace = owner.name(), %error, "a network action is looked up later"),
-            }
-        }
-    });
+    let written = || async move { Ok(core.store.read(core.name()).operation(id).await?.is_some()) };
+    certain::submit(core, changes, written).await?;
+    Ok(id)
 }
 
 async fn attempt(core: &Core, id: Uuid, input: &Input) -> Result<(), Ledger> {
