@@ -8,8 +8,7 @@ use super::{DataInput, Update, lazily};
 use crate::{core::Core, data};
 
 /// Tries uploads of single values and files again that were written down and not finished, one after the other, and network
-/// actions. Those of batches
-/// go on with their batch, and downloads with what waits for them.
+/// actions. Those of batches go on with their batch, and downloads with what waits for them.
 ///
 /// # Errors
 /// When the store cannot be read.

@@ -109,8 +109,6 @@ fn connect(path: &Path, writes: bool, durable: bool) -> Result<Connection, Error
     // Plans depend on nothing but the text of a query. Else a statement may be prepared anew for each value bound to it.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(describe)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    // Otherwise a statement is planned anew for each value that it is given.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(describe)?;
     // A checkpoint rewrites pages that were written to the log already: rare and large ones write fewer pages.
     let synchronous = if durable { "FULL" } else { "OFF" };
     let settings = if writes {
