@@ -13,6 +13,7 @@ pub(crate) mod key;
 mod overlay;
 pub(crate) mod row;
 mod table;
+mod tag;
 
 pub use key::Key;
 pub use overlay::{Change, Rows};
@@ -27,7 +28,7 @@ use crate::reason::Lane;
 /// # Errors
 /// If the bytes are not a row of their table.
 pub fn lane_of((key, bytes): &Change) -> Result<Option<(Lane, u64)>, Error> {
-    let Some(bytes) = bytes.as_ref().filter(|_| key::Table::of(key) == Some(key::Table::Lane)) else { return Ok(None) };
+    let Some(bytes) = bytes.as_ref().filter(|_| tag::Table::of(key) == Some(tag::Table::Lane)) else { return Ok(None) };
     match row::Row::decode(key, bytes)? {
         row::Row::Lane(state) => Ok(Some((state.lane.clone(), state.next))),
         _ => Ok(None),

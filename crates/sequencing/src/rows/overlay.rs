@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::intervals::Intervals;
-use super::key::{Key, Range, is_scanned, successor};
+use super::key::{Key, Range, successor};
 use super::row::Row;
+use super::tag::is_scanned;
 use super::{Error, Need, Question, Stop};
 use crate::step::Progress;
 
@@ -267,7 +268,9 @@ impl Rows {
 
     /// The lowest key from `from` up to and without `to` that has a row.
     pub(crate) fn first(&mut self, from: &[u8], to: &[u8]) -> Result<Option<Key>, Stop> {
-        debug_assert!(is_scanned(from), "rows of this table are not kept in order");
+        if !is_scanned(from) {
+            return Err(Stop::inconsistent("a range of rows that are not kept in order"));
+        }
         let mut cursor = from.to_vec();
         while cursor.as_slice() < to {
             let Some(end) = self.known.covering(&cursor, self.clock) else {

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::Error;
-use super::key::Table;
+use super::tag::Table;
 use crate::decision::Verdict;
 use crate::facts::content::{Content, Group, Message};
 use crate::facts::definition::Base;
