@@ -7,6 +7,7 @@ use std::cell::Cell;
 
 /// One way to be wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(feature = "mutations"), expect(unreachable_pub, reason = "public where the feature is on"))]
 pub enum Mutation {
     /// A message on several topics waits for its turn in the first of them alone.
     OvertakesOnOtherTopics,
