@@ -83,9 +83,16 @@ pub(crate) fn look(machine: &mut Machine<'_>, at: Pos, ballot: &Ballot) -> Resul
     drop_ballot(machine, at)?;
     for vote in votes(machine.rows, target)? {
         machine.rests_on(vote.place.pos);
-        machine.rows.remove(key::tally(target, vote.did.as_str()));
     }
     retraction::abandon(machine, target, Some(at))
+}
+
+/// Forgets the votes on an event that was given up, those that could not be counted yet as well.
+pub(crate) fn close(machine: &mut Machine<'_>, target: Pos) -> Result<(), Stop> {
+    for vote in votes(machine.rows, target)? {
+        machine.rows.remove(key::tally(target, vote.did.as_str()));
+    }
+    count_again(machine)
 }
 
 fn keep(machine: &mut Machine<'_>, at: Pos, ballot: &Ballot) -> Result<(), Stop> {

@@ -72,7 +72,7 @@ pub(crate) fn abandon(machine: &mut Machine<'_>, pos: Pos, vote: Option<Pos>) ->
     machine.say(Decision::Released { pos, batch: event.batch, indexes, vote });
     machine.rows.put(key::released(&event.batch, pos), Row::Mark);
     machine.rows.put(key::event(pos), Row::Event(Pinned { event: pinned.event, void: true }));
-    Ok(())
+    release::close(machine, pos)
 }
 
 /// Takes back all that an event noted. Returns the indexes of the values that were still open, ascending.

@@ -395,16 +395,23 @@ fn by_group(member: &Member, story: &Story) -> BTreeMap<(Hash, String), Vec<(Mes
     topics
 }
 
-/// The messages decided in each lane, in the order of decision. Every message that was confirmed has the next nonce of its
-/// lanes, counting those that were used without a word.
+/// The messages decided in each lane of which they had a slot, in the order of decision. Every message that was confirmed
+/// has the next nonce of its lanes, counting those that were used without a word. One that lost its slot of a lane to another
+/// message of its author has no place in that lane: it is rejected where it has one.
 fn lanes(member: &Member, story: &Story) -> BTreeMap<(Hash, String, String), Vec<MessageKey>> {
     let mut lanes: BTreeMap<_, Vec<MessageKey>> = BTreeMap::new();
     for decided in member.decided() {
         let content = story.contents.iter().find(|content| content.batch == decided.batch).unwrap();
-        let message = content.messages.iter().find(|message| message.key == decided.message).unwrap();
+        let (base, message) = content.owners().find(|(_, message)| message.key == decided.message).unwrap();
         let Some(group) = message.group.filter(|_| message.kind.is_private()) else { continue };
-        for topic in &message.topics {
-            lanes.entry((group, topic.clone(), content.author.to_string())).or_default().push(message.key);
+        let used = |index: u32| {
+            let mut own = decided.pins.iter().filter(|pins| pins.batch == decided.batch);
+            own.any(|pins| (pins.first..pins.first + pins.count).contains(&index))
+        };
+        for (topic, index) in message.topics.iter().zip(base..) {
+            if used(index) {
+                lanes.entry((group, topic.clone(), content.author.to_string())).or_default().push(message.key);
+            }
         }
     }
     lanes
