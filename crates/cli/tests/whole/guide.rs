@@ -21,7 +21,7 @@ struct Reader {
 
 impl Reader {
     fn run(&self, command: &str) -> Output {
-        let command = self.addresses.iter().fold(command.to_owned(), |text, (named, here)| text.replace(named, here));
+        let command = self.addressed(command);
         let binary = PathBuf::from(env!("CARGO_BIN_EXE_photinus"));
         let path = format!("{}:{POSTGRES}:{}", binary.parent().unwrap().display(), std::env::var("PATH").unwrap());
         let packages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/npm/node_modules");
@@ -29,6 +29,29 @@ impl Reader {
         bash.args(["-euo", "pipefail", "-c", &command]).current_dir(self.folder.path()).env("PATH", path);
         bash.env("NODE_PATH", packages).env("DATABASE", &self.database);
         bash.stdin(Stdio::null()).output().unwrap()
+    }
+
+    /// A command with the addresses that the members have here. One member may have the address that the guide gives to another.
+    fn addressed(&self, command: &str) -> String {
+        let place = |index: usize| format!("<member {index}>");
+        let named = self.addresses.iter().enumerate();
+        let text = named.fold(command.to_owned(), |text, (index, (named, _))| text.replace(named, &place(index)));
+        let here = self.addresses.iter().enumerate();
+        here.fold(text, |text, (index, (_, here))| text.replace(&place(index), here))
+    }
+
+    /// What the network says of itself, for whoever has to find out why a command failed.
+    fn state(&self) -> String {
+        let command = r#"set +eu; photinus network status --dir net
+            for node in http://127.0.0.1:5000 http://127.0.0.1:5001; do
+                for path in status/topics status/multiparty 'messages?limit=3' 'operations?limit=5'; do
+                    curl -sS -m 10 "$node/api/v1/$path"; echo
+                done
+                [ ! -f stuck ] || photinus why "$(cat stuck)" --url $node
+            done
+            tail -n 40 net/runtime/logs/*"#;
+        let output = self.run(command);
+        [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat()
     }
 
     /// Learns where the members are.
@@ -77,7 +100,10 @@ fn follow(page: &str, database: String, least: usize) {
         let _ports = (!restarts && command.contains("network up")).then(ports);
         let output = reader.run(&command);
         let told = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        assert!(output.status.success(), "{command}\n{}\n{}", told(&output.stdout), told(&output.stderr));
+        if !output.status.success() {
+            let (out, err) = (told(&output.stdout), told(&output.stderr));
+            panic!("{command}\n{out}\n{err}\n{}", reader.state());
+        }
         if command.contains("network up") {
             reader.look();
         }
