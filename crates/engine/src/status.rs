@@ -216,6 +216,8 @@ pub struct Vitals {
     pub waiters: usize,
     /// Messages and files that each other node does not have yet, by the id of the node.
     pub behind: Vec<(Uuid, u64)>,
+    /// Nodes of groups of whom nothing can be asked, where `privateOrder` is `ledger`.
+    pub without_repair: Vec<Uuid>,
     /// Deliveries of other nodes that were refused since the start.
     pub refused: u64,
     /// What was accepted and is not decided yet.
@@ -331,6 +333,7 @@ impl Namespace {
             faults: core.tasks.faults(),
             waiters: core.confirmations.len(),
             behind: core.delivery.report().into_iter().map(|(node, backlog)| (node, backlog.behind)).collect(),
+            without_repair: core.aggregation.silent(),
             refused: core.reception.refusals(),
             backlog: core.backlog.report(),
             counts: core.tally.counts(),
@@ -339,13 +342,20 @@ impl Namespace {
 }
 
 async fn exchange(core: &Core) -> Result<delivery::status::Exchange, Error> {
+    let name = async |node| -> Result<String, Error> {
+        Ok(core.identities.by_id(node).await?.map(|node| node.name.clone()).unwrap_or_default())
+    };
     let mut peers = Vec::new();
     for (node, backlog) in core.delivery.report() {
-        let name = core.identities.by_id(node).await?.map(|node| node.name.clone()).unwrap_or_default();
+        let name = name(node).await?;
         let delivery::status::Backlog { behind, since, error } = backlog;
         peers.push(delivery::status::Peer { node, name, behind, since, last_error: error });
     }
-    Ok(delivery::status::Exchange { peers, refused: core.reception.refused() })
+    let mut without_repair = Vec::new();
+    for node in core.aggregation.silent() {
+        without_repair.push(delivery::status::Named { node, name: name(node).await? });
+    }
+    Ok(delivery::status::Exchange { peers, without_repair, refused: core.reception.refused() })
 }
 
 async fn own(core: &Core, kind: Type, name: &str) -> Result<Option<std::sync::Arc<Identity>>, Error> {

@@ -169,6 +169,10 @@ pub trait DataExchange: Send + Sync {
     /// Puts a question of at most 64 KiB to a node, and returns an answer of at most `limit` bytes. FireFly's data exchange
     /// has no such thing: its nodes refuse.
     async fn ask(&self, route: &Route, question: Bytes, limit: u64) -> Result<Bytes, Error>;
+    /// Whether a node answers questions, by what was seen of it last. `None` before it was met.
+    fn answers(&self, _node: &PeerId) -> Option<bool> {
+        None
+    }
     /// Changes whenever a node is added or becomes reachable again, so that a waiting sender can try once more.
     fn changes(&self) -> tokio::sync::watch::Receiver<u64>;
     /// Whether the node can be reached now, or why not, in words for an operator.

@@ -397,6 +397,10 @@ impl DataExchange for Exchange {
         Ok(answer)
     }
 
+    fn answers(&self, node: &PeerId) -> Option<bool> {
+        self.knows(node).then(|| !self.fabric.faults_of(node).transport_only)
+    }
+
     fn changes(&self) -> watch::Receiver<u64> {
         self.fabric.changes.0.subscribe()
     }

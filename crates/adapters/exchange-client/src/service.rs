@@ -269,6 +269,11 @@ impl DataExchange for Handle {
         Err(Error::Refused { peer: route.to.0.clone(), reason })
     }
 
+    fn answers(&self, _node: &PeerId) -> Option<bool> {
+        // Nobody can be asked by this way, whatever there is at its other end.
+        Some(false)
+    }
+
     fn changes(&self) -> watch::Receiver<u64> {
         self.0.changes.subscribe()
     }

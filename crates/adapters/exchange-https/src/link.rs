@@ -78,6 +78,8 @@ pub(crate) struct Link {
     wake: Notify,
     /// Where it was reached last.
     last_endpoint: Mutex<Option<Endpoint>>,
+    /// Whether it was a Photinus node when it was reached last.
+    was_node: Mutex<Option<bool>>,
 }
 
 impl Link {
@@ -92,6 +94,7 @@ impl Link {
             state: watch::Sender::new(State::Connecting),
             wake: Notify::new(),
             last_endpoint: Mutex::new(None),
+            was_node: Mutex::new(None),
         }
     }
 
@@ -121,6 +124,11 @@ impl Link {
             State::Connecting => Err("not connected yet".to_owned()),
             State::Down(reason) => Err(reason.clone()),
         }
+    }
+
+    /// Whether it answers questions, which FireFly's data exchange does not. `None` before it was reached.
+    pub(crate) fn answers(&self) -> Option<bool> {
+        *self.was_node.lock()
     }
 
     /// Keeps the connection until it is told to stop, or until `endpoints` has none left.
@@ -179,6 +187,7 @@ impl Link {
 
     /// Stays with a peer that was reached until it is lost, and gives the reason.
     async fn stay(&self, opened: Opened, endpoint: &Endpoint, limits: &Limits, up: &impl Fn(&Presented)) -> String {
+        *self.was_node.lock() = Some(matches!(opened, Opened::Node(..)));
         match opened {
             Opened::Node(channel, driver) => {
                 tracing::info!(target = ?self.target, %endpoint, "peer connected");

@@ -249,6 +249,14 @@ impl DataExchange for Handle {
         delivery::ask(&self.0, route, question, limit).await
     }
 
+    fn answers(&self, node: &PeerId) -> Option<bool> {
+        let base = route::base(node);
+        if base.0 == self.0.identity.id() {
+            return Some(true);
+        }
+        self.0.link(&base).and_then(|link| link.answers())
+    }
+
     fn changes(&self) -> tokio::sync::watch::Receiver<u64> {
         Peers::changes(self)
     }

@@ -33,6 +33,7 @@ pub(crate) struct Metrics {
     missing: IntGaugeVec,
     refusals: Refusals,
     behind: IntGaugeVec,
+    without_repair: IntGaugeVec,
     refused: IntGaugeVec,
     early: IntGaugeVec,
     early_bytes: IntGaugeVec,
@@ -86,6 +87,11 @@ impl Metrics {
                 "Messages and files that another node does not have yet",
                 &["ns", "node"],
             )?,
+            without_repair: gauge(
+                "photinus_exchange_without_repair",
+                "1 for a node of a group that serves nobody what was lost, with privateOrder ledger",
+                &["ns", "node"],
+            )?,
             refused: gauge("photinus_exchange_refused", "Deliveries of other nodes that were refused", &["ns"])?,
             early: gauge(
                 "photinus_exchange_early",
@@ -130,15 +136,27 @@ impl Metrics {
         Ok(metrics)
     }
 
-    fn gauges(&self) -> [&IntGaugeVec; 17] {
+    fn gauges(&self) -> [&IntGaugeVec; 18] {
         let Self { running, parts, faults, waiters, behind, refused, early, early_bytes, early_expired, .. } = self;
-        let Self { backlog, backlog_bytes, backlog_refused, missing, queued, alarms, expires, blob_bytes, .. } = self;
+        let Self {
+            without_repair,
+            backlog,
+            backlog_bytes,
+            backlog_refused,
+            missing,
+            queued,
+            alarms,
+            expires,
+            blob_bytes,
+            ..
+        } = self;
         [
             running,
             parts,
             faults,
             waiters,
             behind,
+            without_repair,
             refused,
             early,
             early_bytes,
@@ -200,6 +218,9 @@ impl Metrics {
             for (node, behind) in &vitals.behind {
                 let behind = i64::try_from(*behind).unwrap_or(i64::MAX);
                 self.behind.with_label_values(&[name.as_str(), &node.to_string()]).set(behind);
+            }
+            for node in &vitals.without_repair {
+                self.without_repair.with_label_values(&[name.as_str(), &node.to_string()]).set(1);
             }
             let aggregation = &vitals.aggregation;
             self.queued.with_label_values(&[&name]).set(i64::try_from(aggregation.queued).unwrap_or(i64::MAX));

@@ -207,7 +207,8 @@ async fn update(
 
 /// Writes a group down that a message told of, unless it is known.
 async fn learnt(core: &Core, group: &mut Group<'_>, hash: Hash, message: MessageKey) -> Result<(), Error> {
-    if core.groups.get(hash).await?.is_some() {
+    if let Some(known) = core.groups.get(hash).await? {
+        group.after.nodes.extend(known.members.iter().filter_map(|member| member.node));
         return Ok(());
     }
     let told = match group.groups.get(&Some(hash)) {
@@ -231,12 +232,12 @@ async fn learnt(core: &Core, group: &mut Group<'_>, hash: Hash, message: Message
         tracing::error!(namespace = core.name(), %hash, "the payload of a group is gone");
         return Ok(());
     };
-    group.push(Change::UpsertGroup(photinus_model::group::Group {
+    group.knows(photinus_model::group::Group {
         local_namespace: group.namespace().to_owned(),
         message: Some(message.id),
         created: told.created.or(Some(group.now)),
         ..told
-    }));
+    });
     Ok(())
 }
 

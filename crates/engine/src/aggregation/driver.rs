@@ -463,6 +463,7 @@ fn follow(core: &Arc<Core>, after: After) {
             super::repair::spawn(core, lacking);
         }
     }
+    core.aggregation.silent.learn(after.nodes);
     for unknown in after.groups {
         super::repair_groups::spawn(core, unknown);
     }

@@ -40,6 +40,8 @@ pub(super) struct After {
     pub(super) lacking: Vec<Lacking>,
     /// Groups that are not known.
     pub(super) groups: Vec<Unknown>,
+    /// Nodes of groups that became known.
+    pub(super) nodes: Vec<Uuid>,
     /// Files that messages wait for.
     pub(super) files: Vec<super::repair_files::LackingFile>,
     /// Private payloads that came after they had been lacking.
@@ -165,6 +167,12 @@ impl<'a> Group<'a> {
             topic,
             created: self.now,
         }
+    }
+
+    /// A group became known.
+    pub(super) fn knows(&mut self, group: model::group::Group) {
+        self.after.nodes.extend(group.members.iter().filter_map(|member| member.node));
+        self.push(Change::UpsertGroup(group));
     }
 
     /// A payload is lacking: it is written down, unless it is known to.

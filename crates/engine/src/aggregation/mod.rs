@@ -28,6 +28,7 @@ mod repair;
 mod repair_files;
 mod repair_groups;
 mod rewind;
+mod silent;
 mod unpinned;
 pub mod waits;
 pub mod why;
@@ -47,7 +48,7 @@ pub use early::{Early, Sum};
 pub(crate) use inbox::Content;
 use inbox::{Entry, Inbox, Job};
 use parking_lot::{Mutex, MutexGuard};
-use photinus_model::{Hash, Time, blob::Blob, group::Group};
+use photinus_model::{Hash, Time, Uuid, blob::Blob, group::Group};
 pub(crate) use photinus_ports::blockchain::SinkClosed as Closed;
 use photinus_ports::blockchain::{Delivery, LedgerSink, Receipt, SinkClosed};
 use photinus_sequencing::{
@@ -106,6 +107,8 @@ pub(crate) struct Handle {
     questions: Mutex<asked::Questions>,
     /// What other nodes sent ahead of what it belongs to.
     early: Mutex<early::Book>,
+    /// Members of whom nothing can be asked.
+    silent: silent::Silent,
     /// When the last log was taken that was old already.
     old_log: AtomicI64,
     /// Whether the ledger has told anything since the start.
@@ -149,6 +152,7 @@ impl Handle {
             wondering: Mutex::default(),
             questions: Mutex::default(),
             early: Mutex::default(),
+            silent: silent::Silent::default(),
             old_log: AtomicI64::new(i64::MIN),
             told: AtomicBool::new(false),
         }
@@ -290,6 +294,11 @@ impl Handle {
         self.questions.lock().about(thing)
     }
 
+    /// Nodes of groups of whom nothing can be asked, where one order across authors needs them to answer.
+    pub(crate) fn silent(&self) -> Vec<Uuid> {
+        self.silent.nodes()
+    }
+
     fn came(&self, thing: Hash) {
         self.questions.lock().forget(thing);
     }
@@ -332,6 +341,7 @@ pub(crate) async fn start(core: &Arc<Core>) -> Result<(), Error> {
     repair_files::resume(core).await?;
     repair_groups::resume(core).await?;
     fetches::start(core);
+    silent::spawn(core);
     Ok(())
 }
 

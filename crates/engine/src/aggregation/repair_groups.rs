@@ -82,7 +82,7 @@ impl Turn<'_> {
     /// Takes a group that came without the message that defines it.
     pub(super) async fn told(&mut self, told: &Group) -> Result<(), Error> {
         let Some(hash) = told.hash else { return Ok(()) };
-        self.group.push(Change::UpsertGroup(told.clone()));
+        self.group.knows(told.clone());
         let members = told.members.iter().map(|member| Did::from(member.identity.as_str())).collect();
         self.fact(&Fact::Group(content::Group { hash, members })).await
     }

@@ -27,15 +27,29 @@ impl Backlog {
 
 /// Deliveries to other members' nodes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Exchange {
     /// The nodes to which something was sent since the start, or is owed.
     pub peers: Vec<Peer>,
+    /// The nodes of groups of whom nobody can ask for what was lost, where `privateOrder` is `ledger`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub without_repair: Vec<Named>,
     /// What was refused lately, the newest last.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<Refused>,
 }
 
-/// One node.
+/// A node by its name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Named {
+    /// Id of its identity.
+    pub node: Uuid,
+    /// Its name.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub name: String,
+}
+
+/// One node, and what is owed to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Peer {

@@ -86,3 +86,45 @@ async fn the_order_is_chosen_once() {
     sent(member, message(&[0], "t", 1)).await;
     network.stop().await;
 }
+
+/// A member behind FireFly's data exchange serves nobody what was lost; whoever depends on that learns of it beforehand.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_serves_nothing_is_told_of() {
+    for (order, told) in [(Ledger, vec!["node_1".to_owned()]), (PrivateOrder::Author, Vec::new())] {
+        let mut network = network(3, order, Database::Sqlite).await;
+        network.fabric.faults(&peer(1), |faults| faults.transport_only = true);
+        let silent = async |network: &Network| -> Vec<String> {
+            let status = network.members[0].namespace().status().await.unwrap();
+            status.exchange.without_repair.into_iter().map(|node| node.name).collect()
+        };
+        // It is in no group with this node yet.
+        confirmed(&network.members[0], message(&[0, 2], "t", 1)).await;
+        assert_eq!(silent(&network).await, Vec::<String>::new());
+        let sent = confirmed(&network.members[0], message(&[0, 1, 2], "t", 2)).await.header.id;
+        until_silent(&network, &told).await;
+        // The groups that are stored count as well.
+        network.members[0].crash().await;
+        network.members[0].start().await;
+        until_silent(&network, &told).await;
+        until_final(&network.members[2], &[sent]).await;
+        assert_eq!(silent(&network).await, told);
+        // It has changed to Photinus.
+        network.fabric.faults(&peer(1), |faults| faults.transport_only = false);
+        until_silent(&network, &[]).await;
+        network.stop().await;
+    }
+}
+
+async fn until_silent(network: &Network, wanted: &[String]) {
+    let found = async {
+        loop {
+            let status = network.members[0].namespace().status().await.unwrap();
+            let names: Vec<_> = status.exchange.without_repair.into_iter().map(|node| node.name).collect();
+            if names == wanted {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, found).await.expect("the status names them");
+}

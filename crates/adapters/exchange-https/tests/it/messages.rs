@@ -181,10 +181,12 @@ async fn a_valid_certificate_does_not_send_as_another_node() {
 async fn a_stopped_peer_is_unreachable_and_reached_again_without_a_new_registration() {
     let (a, b, _inbox) = receiving(|_| ()).await;
     let to = route(&a, &b);
+    assert_eq!(a.handle.answers(&PeerId("org_x/node".to_owned())), None);
     let (dir, options) = b.stop().await;
     until("the loss is noticed", || DataExchange::reachable(&a.handle, &to.to).is_err()).await;
     let error = a.handle.send_message(message(to.clone(), "x")).await.unwrap_err();
     assert!(matches!(error, Error::Unreachable { .. }), "{error}");
+    assert_eq!(a.handle.answers(&to.to), Some(true), "what it was is remembered");
     let b = Node::on(dir, options).await;
     let inbox = Inbox::of(&b);
     until("it is back", || DataExchange::reachable(&a.handle, &to.to).is_ok()).await;

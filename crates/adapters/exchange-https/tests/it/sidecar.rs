@@ -230,6 +230,7 @@ async fn connections_are_used_again_and_what_only_nodes_do_is_refused() {
     assert!(opened <= 2, "{opened} connections for messages one after another");
     let asked = node.handle.ask(&route, Bytes::new(), 10).await;
     assert!(matches!(&asked, Err(Error::Refused { reason, .. }) if reason.contains("FireFly")), "{asked:?}");
+    assert_eq!(node.handle.answers(&route.to), Some(false));
     let request = Parcel { head: Bytes::new(), body: stream::once(Bytes::new()) };
     let called = node.handle.call(&PeerId("member_b".to_owned()), "content", request).await;
     assert!(matches!(called, Err(peers::Error::Refused { .. })));
