@@ -32,6 +32,7 @@ pub(crate) static POSTGRES: &[Migration] = &[
     Migration { version: 2, sql: include_str!("../migrations/postgres/0002_times_and_paths.sql") },
     Migration { version: 3, sql: include_str!("../migrations/postgres/0003_filters_in_order.sql") },
     Migration { version: 4, sql: include_str!("../migrations/postgres/0004_filters.sql") },
+    Migration { version: 5, sql: include_str!("../migrations/postgres/0005_cheaper_writes.sql") },
 ];
 
 /// The table of what was applied, the same on both databases.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use photinus_model::Time;
 
-use super::{Cost, Read, messages::bound};
+use super::{Cost, Read, messages::bound, page::HALVES};
 use crate::{
     error::Error,
     schema::{self, Table},
@@ -64,10 +64,14 @@ impl Read<'_> {
         let Some(ns) = self.ns() else { return Ok(Counted::default()) };
         let (kind, time) = chart.columns();
         let table = chart.table();
-        let mut sql = self.sql(format!("SELECT {kind} FROM {} WHERE ns = ", table.name));
-        sql.bind(ns);
-        sql.push(" AND \"").push(time).push("\" >= ").bind(Value::from(from));
-        sql.push(" AND \"").push(time).push("\" < ").bind(Value::from(to));
+        let halves = if matches!(chart, Chart::Messages) { HALVES.as_slice() } else { &[""] };
+        let mut sql = self.sql("");
+        for (index, half) in halves.iter().enumerate() {
+            sql.push(if index > 0 { " UNION ALL " } else { "" }).push("SELECT ").push(kind).push(" FROM ");
+            sql.push(table.name).push(" WHERE ns = ").bind(ns).push(half);
+            sql.push(" AND \"").push(time).push("\" >= ").bind(Value::from(from));
+            sql.push(" AND \"").push(time).push("\" < ").bind(Value::from(to));
+        }
         sql.push(" LIMIT ").bind(bound(limit));
         let rows = self.readers.select(sql, Cost::Small).await?;
         let mut counted = Counted { count: rows.len() as u64, types: Vec::new() };

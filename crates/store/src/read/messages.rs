@@ -3,8 +3,12 @@
 use photinus_model::{Hash, Uuid, batch, blob::Blob, data::Data, message::Message};
 use photinus_query::Query;
 
-use super::{Cost, Page, Read, Sql};
-use crate::{error::Error, rows, value::Value};
+use super::{Cost, Page, Read, Sql, page::HALVES};
+use crate::{
+    error::Error,
+    rows::{self, sealed::Row as _},
+    value::Value,
+};
 
 /// No bound on what an index finds.
 const ALL: i64 = i64::MAX;
@@ -91,7 +95,14 @@ impl Read<'_> {
     /// # Errors
     /// See [`Read`].
     pub async fn messages_of_batch(&self, batch: Uuid) -> Result<Vec<Message>, Error> {
-        self.by([("batch", batch.into())], ALL).await
+        let Some(ns) = self.ns() else { return Ok(Vec::new()) };
+        let mut sql = self.sql("");
+        for (index, half) in HALVES.iter().enumerate() {
+            sql.push(if index > 0 { " UNION ALL " } else { "" }).push_columns(Message::TABLE);
+            sql.push(" FROM messages WHERE ns = ").bind(ns).push(half).push(" AND batch = ").bind(batch);
+        }
+        sql.push(" ORDER BY seq");
+        self.all(Some(sql)).await
     }
 
     /// The messages that refer to a data element and answer a query.

@@ -170,8 +170,9 @@ impl<'a> Read<'a> {
 
     /// `SELECT` of all columns, without saying from where.
     fn select_columns(&self, table: &'static Table) -> Sql {
-        let columns: Vec<String> = table.columns.iter().map(|column| format!("\"{}\"", column.name)).collect();
-        self.sql(format!("SELECT {}", columns.join(", ")))
+        let mut sql = self.sql("");
+        sql.push_columns(table);
+        sql
     }
 
     /// `SELECT` of whole rows of the namespace. `None` when there are none.

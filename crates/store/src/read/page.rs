@@ -4,7 +4,7 @@
 //! an entry when a message is decided, and none before. A page is both halves merged, a count is their sum. Each half is read in the
 //! order of its index, and no further than the page needs.
 
-use photinus_model::Hash;
+use photinus_model::{Hash, Uuid};
 use photinus_query::{Condition, Filter, Operator, Query, Sort, Value as Wanted, collection::Order};
 
 use super::{
@@ -18,13 +18,10 @@ use crate::{
 };
 
 /// What tells the halves apart, in the words of their indexes.
-const HALVES: [&str; 2] = [" AND confirmed IS NULL", " AND confirmed IS NOT NULL"];
+pub(super) const HALVES: [&str; 2] = [" AND confirmed IS NULL", " AND confirmed IS NOT NULL"];
 
 /// The order of messages, in the words of the indexes.
 const MESSAGES: [&str; 2] = ["coalesce(confirmed, 9223372036854775807)", "coalesce(created, 0)"];
-
-/// Fields of messages by which each half is found in order.
-const IN_HALVES: [&str; 7] = ["author", "group", "key", "state", "tag", "topics", "type"];
 
 /// What rows are asked for.
 pub(super) struct Wants<'a, C> {
@@ -45,11 +42,9 @@ impl<C: Fn(&mut Sql, i64)> Wants<'_, C> {
     /// The rows of the page. More values than the columns of the table may follow them.
     pub(super) fn page(&self, dialect: Dialect) -> Result<Sql, Error> {
         let keys = self.keys(dialect)?;
-        let columns: Vec<String> = self.table.columns.iter().map(|column| format!("\"{}\"", column.name)).collect();
-        let columns = columns.join(", ");
         let mut sql = Sql::new(dialect, "");
-        if !self.is_halved() || (!self.query.sort.is_empty() && !finds_in_halves(&self.query.filter)) {
-            sql.push("SELECT ").push(&columns);
+        if !self.is_halved() || !(self.is_in_order_of_halves(dialect) || finds_in_halves(&self.query.filter)) {
+            sql.push_columns(self.table);
             self.push_from(&mut sql, "")?;
             self.push_order(&mut sql, keys.iter().map(|key| (key.of.clone(), key.direction)));
             self.push_bounds(&mut sql);
@@ -60,15 +55,18 @@ impl<C: Fn(&mut Sql, i64)> Wants<'_, C> {
             keys.iter().zip(named()).map(|(key, (name, _))| format!(", {} AS {name}", key.of)).collect();
         // SQLite merges halves that are in order. PostgreSQL does so with those that are pages themselves.
         let (begin, between, end) = match dialect {
-            Dialect::Sqlite => (String::new(), " UNION ALL ", ""),
-            Dialect::Postgres => (format!("SELECT {columns} FROM (("), ") UNION ALL (", ")) halves"),
+            Dialect::Sqlite => ("", " UNION ALL ", ""),
+            Dialect::Postgres => (" FROM ((", ") UNION ALL (", ")) halves"),
         };
-        sql.push(&begin);
+        if dialect == Dialect::Postgres {
+            sql.push_columns(self.table);
+        }
+        sql.push(begin);
         for (index, half) in HALVES.iter().enumerate() {
             if index > 0 {
                 sql.push(between);
             }
-            sql.push("SELECT ").push(&columns).push(&values);
+            sql.push_columns(self.table).push(&values);
             self.push_from(&mut sql, half)?;
             if dialect == Dialect::Postgres {
                 self.push_order(&mut sql, named());
@@ -102,6 +100,13 @@ impl<C: Fn(&mut Sql, i64)> Wants<'_, C> {
 
     fn is_halved(&self) -> bool {
         self.table.collection.is_some_and(|collection| collection.order == Order::UnconfirmedFirst)
+    }
+
+    /// Whether the halves have indexes in the order that is asked for, or few rows.
+    fn is_in_order_of_halves(&self, dialect: Dialect) -> bool {
+        // SQLite has one index by the time of creation for both.
+        let in_order = |first: &Sort| dialect == Dialect::Postgres && first.field.name == "created";
+        self.query.sort.first().is_none_or(in_order)
     }
 
     /// Adds the rows that pass.
@@ -177,18 +182,29 @@ fn demands(filter: &Filter) -> Vec<&Condition> {
     }
 }
 
-/// Whether an index of a half has the rows that pass, in order.
+/// Whether an index of a half has the rows that pass, and of the decided half in order or few.
 fn finds_in_halves(filter: &Filter) -> bool {
     demands(filter).into_iter().any(|condition| {
-        let plain = condition.operator == Operator::Equal && !condition.not && !condition.ignore_case;
-        let Wanted::Text(text) = &condition.value else { return false };
-        let known = match condition.field.name {
-            "group" => Hash::parse_strict(text).is_ok_and(|hash| hash.to_string() == *text),
-            "state" => !text.is_empty() && text != "confirmed",
-            _ => !text.is_empty() && escape(text).chars().count() <= INDEXED,
-        };
-        plain && known && IN_HALVES.contains(&condition.field.name)
+        let name = condition.field.name;
+        let is_equal = condition.operator == Operator::Equal;
+        match &condition.value {
+            _ if condition.not || condition.ignore_case => false,
+            Wanted::Time(_) => name == "created" && (is_equal || condition.operator.is_order()),
+            Wanted::Text(text) => is_equal && is_indexed(name, text),
+            _ => false,
+        }
     })
+}
+
+/// Whether an index of a half has a value of a field.
+fn is_indexed(field: &str, text: &str) -> bool {
+    match field {
+        "batch" | "txid" => text.parse::<Uuid>().is_ok(),
+        "group" => Hash::parse_strict(text).is_ok_and(|hash| hash.to_string() == *text),
+        "state" => !text.is_empty() && text != "confirmed",
+        "author" | "key" | "tag" | "topics" | "type" => !text.is_empty() && escape(text).chars().count() <= INDEXED,
+        _ => false,
+    }
 }
 
 /// Says bounds of the times once more, in the words of the indexes that have the order: rows outside are then not read.

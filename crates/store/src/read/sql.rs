@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use crate::{schema::Kind, value::Value};
+use crate::{
+    schema::{Kind, Table},
+    value::Value,
+};
 
 /// Which database understands the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +43,14 @@ impl Sql {
     /// Adds words.
     pub(crate) fn push(&mut self, words: &str) -> &mut Self {
         self.text.push_str(words);
+        self
+    }
+
+    /// Adds `SELECT` with all columns of a table.
+    pub(crate) fn push_columns(&mut self, table: &Table) -> &mut Self {
+        for (index, column) in table.columns.iter().enumerate() {
+            self.push(if index == 0 { "SELECT \"" } else { ", \"" }).push(column.name).push("\"");
+        }
         self
     }
 
