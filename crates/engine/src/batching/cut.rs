@@ -44,26 +44,48 @@ impl Bounds {
     /// How many of the waiting messages, from the front, make the next batch; and whether it ends there because it is full
     /// or the next message cannot join it, so that waiting for more would not make it bigger.
     pub(crate) fn cut<'a, E: Entry + 'a>(&self, author: &str, waiting: impl IntoIterator<Item = &'a E>) -> Cut {
+        let mut growing = Growing::default();
+        self.grow(author, waiting, &mut growing);
+        growing.cut
+    }
+
+    /// The same for a cut that was made before, where nothing has changed but that more may wait behind.
+    pub(crate) fn grow<'a, E: Entry + 'a>(
+        &self,
+        author: &str,
+        waiting: impl IntoIterator<Item = &'a E>,
+        growing: &mut Growing,
+    ) {
+        let Growing { cut: Cut { messages, closed }, bytes, room } = growing;
         let mut waiting = waiting.into_iter();
-        let Some(first) = waiting.next() else { return Cut { messages: 0, closed: false } };
-        if *first.tx_type() == transaction::Type::ContractInvokePin {
-            return Cut { messages: 1, closed: true };
+        let Some(first) = waiting.next().filter(|_| !*closed) else { return };
+        if *messages == 0 {
+            (*messages, *bytes, *room) = (1, first.size(), self.room(author, first.key()));
+            *closed = *first.tx_type() == transaction::Type::ContractInvokePin;
         }
-        let room = self.room(author, first.key());
-        let (mut messages, mut bytes) = (1, first.size());
-        for entry in waiting {
-            let joins = messages < self.messages
+        for entry in waiting.skip(*messages - 1) {
+            let joins = !*closed
+                && *messages < self.messages
                 && entry.key() == first.key()
                 && entry.tx_type() == first.tx_type()
-                && bytes.saturating_add(entry.size()) <= room;
+                && bytes.saturating_add(entry.size()) <= *room;
             if !joins {
-                return Cut { messages, closed: true };
+                *closed = true;
+                return;
             }
-            messages += 1;
-            bytes += entry.size();
+            *messages += 1;
+            *bytes += entry.size();
         }
-        Cut { messages, closed: messages >= self.messages || bytes >= room }
+        *closed |= *messages >= self.messages || *bytes >= *room;
     }
+}
+
+/// A cut that may grow.
+#[derive(Debug, Default)]
+pub(crate) struct Growing {
+    pub(crate) cut: Cut,
+    bytes: usize,
+    room: usize,
 }
 
 fn escaped(text: &str) -> usize {
@@ -79,7 +101,7 @@ fn escaped(text: &str) -> usize {
 }
 
 /// The front of a queue that becomes a batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cut {
     /// Number of messages.
     pub(crate) messages: usize,
@@ -120,6 +142,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_cut_that_grows_is_that_of_all(queue in entries(), steps in prop::collection::vec(0usize..5, 0..20)) {
+            let mut growing = Growing::default();
+            let mut seen = 0;
+            for step in steps {
+                seen = queue.len().min(seen + step);
+                BOUNDS.grow("did:firefly:org/a", &queue[..seen], &mut growing);
+                prop_assert_eq!(growing.cut, BOUNDS.cut("did:firefly:org/a", &queue[..seen]));
+            }
+        }
+
         #[test]
         fn cuts_are_uniform_bounded_greedy_and_lose_nothing(queue in entries()) {
             let mut at = 0;

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use super::{
     Bounds,
     arrival::{self, Arrival, Arriving},
-    cut::{Cut, Entry},
+    cut::{Cut, Entry, Growing},
     seal::Outbound,
 };
 use crate::messaging::Sealed;
@@ -188,11 +188,13 @@ impl Queue {
 
     /// Waits until waiting longer would not make the next batch bigger.
     pub(super) async fn full(&self, author: &str, bounds: &Bounds) {
+        // Only the processor takes from the front, and it is here.
+        let mut growing = Growing::default();
         loop {
             {
                 let inner = self.inner.lock();
-                let waiting = bounds.cut(author, &inner.messages);
-                if waiting.closed || inner.behind || !inner.sealed.is_empty() {
+                bounds.grow(author, &inner.messages, &mut growing);
+                if growing.cut.closed || inner.behind || !inner.sealed.is_empty() {
                     return;
                 }
             }
