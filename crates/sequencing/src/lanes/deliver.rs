@@ -29,7 +29,12 @@ pub(crate) fn pinned(machine: &mut Machine<'_>, event: &Event) -> Result<(), Sto
         }
     }
     machine.rows.put(key::delivery(&event.batch, event.pos), Row::Mark);
-    meet(machine, event)
+    meet(machine, event)?;
+    if machine.rows.content(&event.batch)?.is_some() {
+        // With its content here it may have slots that a lower claim without content held up others for.
+        order::claimed(machine, &event.values)?;
+    }
+    Ok(())
 }
 
 /// Content came, or came from somebody else: everything that was pinned of it is met again.

@@ -102,3 +102,17 @@ fn a_copy_of_a_pin_that_comes_first_does_not_change_places() {
     on.member.feed([&moved, &sent.from(Source::Own)]);
     assert_eq!(on.member.order(&[&sent.message, &other.message]), [1, 0]);
 }
+
+/// A stranger's claim counts as the lowest that a slot can stand, until the one that has it is pinned, higher.
+#[test]
+fn a_slot_that_moves_up_when_it_is_pinned_lets_others_go_on() {
+    let mut on = ordered();
+    let nothing = on.net.batch(&org_did("a"), &key("x"), vec![]);
+    let strange = on.net.pin_masked(&nothing, &key("x"), vec![masked(&on.group, "t", &org_did("a"), 0)]);
+    let (other, sent) = (on.send("b", &["t"], &[0]), on.send("a", &["t"], &[0]));
+    on.member.feed([&Fact::Pinned(strange), &other.event(), &other.content()]);
+    assert_behind(&mut on, &other, "a", 0);
+    // The content is here before its pin.
+    on.member.feed([&sent.content(), &sent.event()]);
+    assert_eq!(on.member.order(&[&other.message, &sent.message]), [0, 1]);
+}
