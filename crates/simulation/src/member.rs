@@ -64,6 +64,7 @@ pub(crate) struct Member {
 struct Running {
     life: Arc<Life>,
     store: Store,
+    connector: Arc<Connector>,
     namespace: Arc<Mutex<Option<Namespace>>>,
     start: JoinHandle<()>,
 }
@@ -96,9 +97,9 @@ impl Member {
         let limits = Limits { readers: 1, ..Limits::default() };
         let database = Database::Simulated { path: self.path(), disk };
         let store = Store::open(photinus_store::Options { database, limits }).await.expect("a simulated store opens");
-        let keys = vec![key(self.index)];
+        let connector = Connector::new(&shared.world, &shared.ledger, &life, vec![key(self.index)]);
         let ports = Ports {
-            blockchain: Connector::new(&shared.world, &shared.ledger, &life, keys),
+            blockchain: connector.clone(),
             storage: Arc::new(Access {
                 world: Arc::clone(&shared.world),
                 life: Arc::clone(&life),
@@ -134,7 +135,7 @@ impl Member {
                 }
             }
         });
-        self.running = Some(Running { life, store, namespace, start });
+        self.running = Some(Running { life, store, connector, namespace, start });
     }
 
     /// Which of its lives it is in; none while it is down.
@@ -166,6 +167,7 @@ impl Member {
         if let Some(namespace) = late {
             namespace.abort().await;
         }
+        running.connector.let_go();
         self.shared.world.note(&running.life, "is gone");
     }
 

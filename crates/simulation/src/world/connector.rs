@@ -61,6 +61,11 @@ impl Connector {
         Arc::new(Self { world, ledger, life, keys, attached: Mutex::default() })
     }
 
+    /// Lets go of a member whose life is over: it holds the connector, as the connector holds it.
+    pub(crate) fn let_go(&self) {
+        self.attached.lock().clear();
+    }
+
     /// Text under which the ledger knows an operation: namespaces of different members have the same name.
     fn name(&self, operation: &OperationRef) -> String {
         format!("{}/{operation}", self.life.member)
