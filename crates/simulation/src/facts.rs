@@ -47,6 +47,8 @@ pub(crate) struct Arrival {
     pub(crate) from: String,
     /// It was asked for.
     pub(crate) asked: bool,
+    /// A liar sent it with the certificate of the organisation's node.
+    pub(crate) planted: bool,
 }
 
 /// The facts.
@@ -116,13 +118,24 @@ impl Facts {
         }
     }
 
+    /// Whether a liar gave a message to a member in the name of its author's node, and nobody else did.
+    pub(crate) fn was_planted(&self, member: usize, message: Uuid) -> bool {
+        let has = |batch: &BatchKey| {
+            let batch = self.contents.get(batch);
+            batch.is_some_and(|batch| batch.payload.messages.iter().any(|one| one.header.id == message))
+        };
+        let mut came = self.arrivals.iter().filter(|arrival| arrival.to == member && has(&arrival.batch)).peekable();
+        came.peek().is_some() && came.all(|arrival| arrival.planted)
+    }
+
     fn arrive(&mut self, delivered: &Delivered) {
         let Ok(text) = std::str::from_utf8(&delivered.payload) else { return };
         let Ok(Some(wrapper)) = wire::parse_wrapper(text, LIMIT) else { return };
         if let Some(batch) = self.learn(Some(wrapper.batch), None)
             && let Some(from) = owner(&delivered.from.0)
         {
-            self.arrivals.push(Arrival { to: delivered.to, batch, from, asked: delivered.asked });
+            let Delivered { to, asked, planted, .. } = *delivered;
+            self.arrivals.push(Arrival { to, batch, from, asked, planted });
         }
     }
 

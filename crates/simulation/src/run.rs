@@ -67,11 +67,17 @@ pub fn run(seed: u64, settings: &Settings) -> Report {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_time().start_paused(true).build().expect("a runtime starts");
     let folder = tempfile::Builder::new().prefix("photinus-simulation").tempdir().expect("a folder is made");
-    runtime.block_on(async {
+    let (mut report, world) = runtime.block_on(async {
         let mut run = Run::new(seed, settings, folder.path().to_owned());
         run.go().await;
-        run.report(seed)
-    })
+        let world = Arc::downgrade(&run.shared.world);
+        (run.report(seed), world)
+    });
+    drop(runtime);
+    if world.strong_count() > 0 {
+        report.violations.push("members are over, and something keeps them in memory".to_owned());
+    }
+    report
 }
 
 /// Runs a seed with members whose rules are broken in one way.
@@ -376,6 +382,11 @@ impl Run {
         if let Some(end) = facts.end {
             self.shared.world.note("ledger", format_args!("its first contract ended at {}", end.protocol_id()));
         }
+        for view in &views {
+            for (id, why) in &view.waits {
+                self.shared.world.note(format_args!("m{}", view.member), format_args!("does not decide {id}: {why:?}"));
+            }
+        }
         let hostile = self.scenario.hostile;
         let accepted = self.accepted.lock().clone();
         let mut wrong = Vec::new();
@@ -389,7 +400,7 @@ impl Run {
             wrong.extend(given.map(|wrong| format!("member {}: {wrong}", view.member)));
         }
         wrong.extend(check::shared::agreement(&views, &facts.groups));
-        wrong.extend(check::shared::privacy(&views, &accepted, &facts.groups));
+        wrong.extend(check::shared::privacy(&views, &accepted, &facts));
         wrong.extend(check::shared::accounted(&views, &accepted, hostile));
         wrong.extend(check::shared::sender_order(&views, &accepted, facts.end.is_some()));
         wrong.extend(check::models::check(&views, &facts, self.scenario.across));

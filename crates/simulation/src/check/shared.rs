@@ -8,7 +8,7 @@ use photinus_model::{
 };
 
 use super::view::{Context, Shown, View, all_contexts, is_final, is_private};
-use crate::{deeds::Accepted, member::did};
+use crate::{deeds::Accepted, facts::Facts, member::did};
 
 /// Who is in which group, by what any member knows of it.
 pub(crate) type Groups = BTreeMap<Hash, BTreeSet<String>>;
@@ -46,15 +46,18 @@ pub(crate) fn difference(one: &[Shown], other: &[Shown]) -> Option<String> {
     ))
 }
 
-/// Nobody has a private message of a member that is not for them. What liars tell somebody is their own affair.
-pub(crate) fn privacy(views: &[View], accepted: &[Accepted], groups: &Groups) -> Vec<String> {
+/// Nobody has a private message of a member that is not for them. What liars tell somebody is their own affair. So is what the
+/// author's own node gives away in a liar's hands: a receiver that was never told of the group cannot know that it is not in
+/// it, since the group's hash does not say who is; one that knows the group refuses.
+pub(crate) fn privacy(views: &[View], accepted: &[Accepted], facts: &Facts) -> Vec<String> {
     let ours: BTreeSet<Uuid> = accepted.iter().map(|accepted| accepted.id).collect();
     let mut wrong = Vec::new();
     for view in views {
         let private = |message: &&Message| is_private(&message.header.kind) && ours.contains(&message.header.id);
         for message in view.messages.iter().filter(private) {
             let Some(group) = message.header.group else { continue };
-            if groups.get(&group).is_some_and(|members| !members.contains(&did(view.member))) {
+            let outside = facts.groups.get(&group).is_some_and(|members| !members.contains(&did(view.member)));
+            if outside && !facts.was_planted(view.member, message.header.id) {
                 wrong.push(format!("member {} has message {} of others", view.member, message.header.id));
             }
         }

@@ -34,6 +34,8 @@ pub(crate) struct Delivered {
     pub(crate) payload: Bytes,
     /// It is an answer to a question.
     pub(crate) asked: bool,
+    /// No node sent it of its own accord: a liar speaks with the node's certificate.
+    pub(crate) planted: bool,
 }
 
 /// The wires.
@@ -109,7 +111,7 @@ impl Wires {
     pub(crate) async fn inject(&self, from: &PeerId, to: &PeerId, payload: Bytes) -> Result<String, Error> {
         let route = Route { from: from.clone(), to: to.clone() };
         let attached = self.nodes.lock().get(to).cloned().ok_or_else(|| unreachable(to, "nobody is there"))?;
-        self.hand_over(&attached, &route, payload).await
+        self.hand_over(&attached, &route, payload, true).await
     }
 
     fn is_cut(&self, from: usize, to: &PeerId) -> bool {
@@ -118,11 +120,18 @@ impl Wires {
         weather.cut.iter().any(is)
     }
 
-    async fn hand_over(&self, attached: &Attached, route: &Route, payload: Bytes) -> Result<String, Error> {
+    async fn hand_over(
+        &self,
+        attached: &Attached,
+        route: &Route,
+        payload: Bytes,
+        planted: bool,
+    ) -> Result<String, Error> {
         let note = format_args!("takes {} from {}", Hash::of(&payload), route.from.0).to_string();
         self.world.note(&attached.life, note);
         let to = attached.life.member;
-        self.delivered.lock().push(Delivered { from: route.from.clone(), to, payload: payload.clone(), asked: false });
+        let (from, content) = (route.from.clone(), payload.clone());
+        self.delivered.lock().push(Delivered { from, to, payload: content, asked: false, planted });
         let answer = attached.life.until(attached.receiver.message(route, payload)).await;
         let answer = answer.ok_or_else(|| unreachable(&route.to, "it fell over"))?;
         answer.map_err(|said| refusal(&route.to, said))
@@ -176,11 +185,11 @@ impl Exchange {
                 let attached = wires.nodes.lock().get(&route.to).cloned();
                 if let Some(attached) = attached {
                     // Nobody waits for the answer to the second copy.
-                    let _ignored = wires.hand_over(&attached, &route, payload).await;
+                    let _ignored = wires.hand_over(&attached, &route, payload, false).await;
                 }
             });
         }
-        let manifest = self.wires.hand_over(&attached, route, payload).await?;
+        let manifest = self.wires.hand_over(&attached, route, payload, false).await?;
         self.wires.answered(route, Receipt::Stored(manifest)).await
     }
 
@@ -222,7 +231,7 @@ impl Exchange {
         let answer = answer.map_err(|said| refusal(&route.to, said))?;
         self.wires.world.note(&self.life, format_args!("is told {} by {}", Hash::of(&answer), route.to.0));
         let (from, to) = (route.to.clone(), self.life.member);
-        self.wires.delivered.lock().push(Delivered { from, to, payload: answer.clone(), asked: true });
+        self.wires.delivered.lock().push(Delivered { from, to, payload: answer.clone(), asked: true, planted: false });
         self.wires.answered(route, answer).await
     }
 }
