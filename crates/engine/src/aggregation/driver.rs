@@ -23,6 +23,7 @@ use super::{
     inbox::{Content, Entry, Job},
     ledger::{self, Meaning},
     machine::{Judge, Machine},
+    repairs::Work,
 };
 use crate::{certain, core::Core, data::schema::Schema};
 
@@ -440,7 +441,7 @@ impl Turn<'_> {
             self.unknown_groups(&content.batch, peer).await?;
         }
         let lacking = self.group.after.lacking.iter().any(|lacking| lacking.batch() == facts.batch);
-        if lacking || self.core.aggregation.is_lacking(facts.batch) {
+        if lacking || self.core.aggregation.repairs.lacks(facts.batch) {
             self.group.push(super::repair::forget(facts.batch));
             self.group.after.found.push(facts.batch);
         }
@@ -459,16 +460,14 @@ fn follow(core: &Arc<Core>, after: After) {
         super::nodes::introduce(core, identity);
     }
     for lacking in after.lacking {
-        if core.aggregation.lacks(lacking.batch()) {
-            super::repair::spawn(core, lacking);
-        }
+        core.aggregation.repairs.add(core, Work::Batch(lacking));
     }
     core.aggregation.silent.learn(after.nodes);
     for unknown in after.groups {
-        super::repair_groups::spawn(core, unknown);
+        core.aggregation.repairs.add(core, Work::Group(unknown));
     }
     for lacking in after.files {
-        super::repair_files::spawn(core, lacking);
+        core.aggregation.repairs.add(core, Work::File(lacking));
     }
     core.aggregation.early().take(after.early);
     core.aggregation.early().count_expired(after.expired);
@@ -485,7 +484,7 @@ fn follow(core: &Arc<Core>, after: After) {
         });
     }
     for batch in after.found {
-        core.aggregation.lacks_no_more(batch);
+        core.aggregation.repairs.found(batch);
         core.aggregation.came(batch.hash);
     }
     core.aggregation.fetches().withdrawn(&after.withdrawn);

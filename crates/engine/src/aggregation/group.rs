@@ -177,7 +177,11 @@ impl<'a> Group<'a> {
 
     /// A payload is lacking: it is written down, unless it is known to.
     pub(super) fn lacks(&mut self, core: &Core, lacking: Lacking) -> Result<(), serde_json::Error> {
-        if !core.aggregation.is_lacking(lacking.batch()) && !self.after.lacking.contains(&lacking) {
+        let batch = lacking.batch();
+        // What one node told of is missing indeed, when the ledger says so too.
+        let known = core.aggregation.repairs.lacks(batch)
+            && (lacking.told.is_some() || !core.aggregation.repairs.is_told(batch));
+        if !known && !self.after.lacking.contains(&lacking) {
             self.push(lacking.remember()?);
             self.after.lacking.push(lacking);
         }

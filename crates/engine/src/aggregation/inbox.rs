@@ -52,7 +52,8 @@ impl Job {
             }
             Self::Content(content, _) | Self::Unpinned(content, _) => 1 + content.batch.payload.messages.len(),
             Self::Expire(items) => 10 * items.len(),
-            Self::Blob(..) | Self::Group(..) | Self::Order(_) => 1,
+            Self::Group(told, _) => 1 + told.batches.len(),
+            Self::Blob(..) | Self::Order(_) => 1,
         }
     }
 }

@@ -27,6 +27,7 @@ pub mod release;
 mod repair;
 mod repair_files;
 mod repair_groups;
+mod repairs;
 mod rewind;
 mod silent;
 mod unpinned;
@@ -35,7 +36,7 @@ pub mod why;
 mod withdrawn;
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::VecDeque,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
@@ -52,7 +53,7 @@ use photinus_model::{Hash, Time, Uuid, blob::Blob, group::Group};
 pub(crate) use photinus_ports::blockchain::SinkClosed as Closed;
 use photinus_ports::blockchain::{Delivery, LedgerSink, Receipt, SinkClosed};
 use photinus_sequencing::{
-    facts::{BatchKey, Order, Pos},
+    facts::{Order, Pos},
     rules,
 };
 pub(crate) use repair_groups::{Listed, MOST_BATCHES, Told};
@@ -99,10 +100,8 @@ pub(crate) struct Handle {
     fetches: fetches::Fetches,
     state: Mutex<State>,
     refused: AtomicU64,
-    /// Private payloads that are being asked for, or will be.
-    lacking: Mutex<HashSet<BatchKey>>,
-    /// Groups that are being asked for, or will be.
-    wondering: Mutex<HashSet<Hash>>,
+    /// What other members are asked for.
+    repairs: repairs::Repairs,
     /// Questions that were put to other nodes.
     questions: Mutex<asked::Questions>,
     /// What other nodes sent ahead of what it belongs to.
@@ -148,8 +147,7 @@ impl Handle {
             fetches: fetches::Fetches::new(downloads),
             state: Mutex::default(),
             refused: AtomicU64::new(0),
-            lacking: Mutex::default(),
-            wondering: Mutex::default(),
+            repairs: repairs::Repairs::default(),
             questions: Mutex::default(),
             early: Mutex::default(),
             silent: silent::Silent::default(),
@@ -161,19 +159,6 @@ impl Handle {
     /// Hands over a batch that this node sealed. Returns when the inbox has it.
     pub(crate) async fn content(&self, content: Content) -> Result<(), SinkClosed> {
         self.inbox.post(Job::Content(content, None)).await
-    }
-
-    /// Notes that a private payload is lacking. `false` when that is known.
-    fn lacks(&self, batch: BatchKey) -> bool {
-        self.lacking.lock().insert(batch)
-    }
-
-    pub(crate) fn is_lacking(&self, batch: BatchKey) -> bool {
-        self.lacking.lock().contains(&batch)
-    }
-
-    fn lacks_no_more(&self, batch: BatchKey) {
-        self.lacking.lock().remove(&batch);
     }
 
     /// Hands over a batch that came from a peer. Returns when it is durable.
@@ -191,13 +176,10 @@ impl Handle {
         self.take(Job::Group(told, peer)).await
     }
 
-    /// Notes that a group is to be asked for. `false` when that is known.
-    fn wonders(&self, group: Hash) -> bool {
-        self.wondering.lock().insert(group)
-    }
-
-    fn wonders_no_more(&self, group: Hash) {
-        self.wondering.lock().remove(&group);
+    /// Whether a node may write to these groups, of which nothing is known: there are only so many at a time.
+    pub(crate) fn may_wonder(&self, peer: &str, groups: &[Hash]) -> bool {
+        let new = groups.iter().filter(|group| self.repairs.wonders(**group).is_none()).count();
+        new == 0 || self.repairs.of(&repairs::Lane::Wrote(peer.to_owned())) + new <= repairs::told::MOST_GROUPS
     }
 
     /// Hands over a file that came from a peer. Returns when it is written down.
@@ -269,6 +251,7 @@ impl Handle {
     /// Has everything that is missing asked for at once.
     fn hurry(&self) {
         self.fetches.hurry();
+        self.repairs.hurry();
     }
 
     /// Keeps an alarm for the status. `false` when it is there already.
@@ -337,9 +320,7 @@ pub(crate) async fn start(core: &Arc<Core>) -> Result<(), Error> {
     early::load(core).await?;
     early::expiry::spawn(core);
     nodes::introduce_all(core).await?;
-    repair::resume(core).await?;
-    repair_files::resume(core).await?;
-    repair_groups::resume(core).await?;
+    repairs::start(core).await?;
     fetches::start(core);
     silent::spawn(core);
     Ok(())

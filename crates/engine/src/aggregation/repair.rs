@@ -4,13 +4,18 @@
 //! commit and struck out in the one that takes the content. After a while the author's node is asked, then every other member of
 //! the group: whoever holds a payload may serve it, because it is checked against the hash on the ledger.
 //!
-//! Deliberately not here: groups of which nothing is known, whose pins tell nothing; and files (module `repair_files`).
+//! Deliberately not here: groups of which nothing is known, whose pins tell nothing; files (module `repair_files`); and when it
+//! is asked for (module `repairs`).
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use photinus_model::{Hash, Uuid, wire};
-use photinus_ports::{blockchain::Position, exchange::Route, peers::PeerId};
+use photinus_ports::{
+    blockchain::Position,
+    exchange::{Error, Route},
+    peers::PeerId,
+};
 use photinus_sequencing::{
     facts::{BatchKey, Place, Pos, Source},
     reason::Lane,
@@ -18,7 +23,13 @@ use photinus_sequencing::{
 use photinus_store::{Change, ChangeSet};
 use serde::{Deserialize, Serialize};
 
-use super::{asked::Asked, inbox::Content, ledger, waits};
+use super::{
+    asked::Asked,
+    inbox::Content,
+    ledger,
+    repairs::{Outcome, Work, told},
+    waits,
+};
 use crate::{Namespace, core::Core, reception::Question, space};
 
 /// Largest answer that is read.
@@ -36,6 +47,9 @@ pub(super) struct Lacking {
     pub(super) position: Option<String>,
     #[serde(default)]
     pub(super) topic: String,
+    /// Who told of it, while nothing else says that it is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) told: Option<told::By>,
 }
 
 impl Lacking {
@@ -48,12 +62,13 @@ impl Lacking {
             author: author.as_str().to_owned(),
             position: Some(waits::position(pos).protocol_id()),
             topic: topic.clone(),
+            told: None,
         }
     }
 
     /// A payload of which only this is known.
     pub(super) fn of(id: Uuid, hash: Hash, group: Hash, author: &str) -> Self {
-        Self { id, hash, group, author: author.to_owned(), position: None, topic: String::new() }
+        Self { id, hash, group, author: author.to_owned(), position: None, topic: String::new(), told: None }
     }
 
     pub(super) fn batch(&self) -> BatchKey {
@@ -79,16 +94,14 @@ pub(super) fn forget(batch: BatchKey) -> Change {
 ///
 /// # Errors
 /// When the store cannot be read.
-pub(crate) async fn resume(core: &Arc<Core>) -> Result<(), photinus_store::Error> {
+pub(super) async fn resume(core: &Core) -> Result<(), photinus_store::Error> {
     let mut from = Vec::new();
     loop {
         let page = core.store.kv_range(core.name(), space::REPAIRS, &from, None, 500).await?;
         let Some((last, _)) = page.last() else { return Ok(()) };
         from = [last.as_slice(), &[0]].concat();
         for lacking in page.iter().filter_map(|(_, value)| serde_json::from_slice::<Lacking>(value).ok()) {
-            if core.aggregation.lacks(lacking.batch()) {
-                spawn(core, lacking);
-            }
+            core.aggregation.repairs.add(core, Work::Batch(lacking));
         }
     }
 }
@@ -105,62 +118,57 @@ pub(super) async fn noted(namespace: &Namespace, limit: usize) -> Result<Vec<(La
     Ok(placed.collect())
 }
 
-/// Asks for it in the background, once it has been waited for long enough.
-pub(super) fn spawn(core: &Arc<Core>, lacking: Lacking) {
-    let owner = Arc::clone(core);
-    core.tasks.spawn_once(format!("repair batch {}", lacking.id), async move {
-        let mut backoff = owner.tasks.backoff(owner.options.delivery.retry);
-        if !owner.tasks.pause(owner.options.delivery.repair).await {
-            return;
-        }
-        let mut told = false;
-        while owner.aggregation.is_lacking(lacking.batch()) {
-            match attempt(&owner, &lacking).await {
-                Ok(true) => return,
-                Ok(false) if !told => {
-                    told = true;
-                    tracing::info!(namespace = owner.name(), batch = %lacking.id, "no member has the payload now");
-                }
-                Ok(false) => {}
-                Err(error) => tracing::warn!(namespace = owner.name(), batch = %lacking.id, %error, "repair failed"),
-            }
-            if !owner.tasks.pause(backoff.advance()).await {
-                return;
-            }
-        }
-    });
-}
-
-/// Asks each member once. `true` when there is nothing left to ask for.
-async fn attempt(core: &Arc<Core>, lacking: &Lacking) -> Result<bool, crate::identity::Error> {
+/// Asks each member once; of what one node told, that node, and the others only when it cannot be reached.
+pub(super) async fn attempt(core: &Arc<Core>, lacking: &Lacking) -> Result<Outcome, crate::identity::Error> {
     let known = core.store.read(core.name()).batch_with_hash(lacking.id, lacking.hash).await?;
     if known.is_some_and(|known| known.confirmed.is_some()) {
         // It came while the note was being written.
-        let mut changes = ChangeSet::new(core.name());
-        changes.push(forget(lacking.batch()));
-        core.store.submit(changes).await?;
-        core.aggregation.lacks_no_more(lacking.batch());
-        return Ok(true);
+        return strike_out(core, lacking).await;
     }
-    let Some(own) = core.multiparty.node() else { return Ok(false) };
-    let Some(from) = core.identities.peer_of(own).await? else { return Ok(false) };
-    for (node, source) in candidates(core, lacking).await? {
-        let Some(to) = core.identities.peer_of(node).await?.filter(|_| node != own) else { continue };
+    let Some(own) = core.multiparty.node() else { return Ok(Outcome::NotYet) };
+    let Some(from) = core.identities.peer_of(own).await? else { return Ok(Outcome::NotYet) };
+    let mut candidates: Vec<(String, bool)> = Vec::new();
+    for (node, source) in self::candidates(core, lacking).await? {
+        candidates.extend(core.identities.peer_of(node).await?.filter(|_| node != own).map(|to| (to, source)));
+    }
+    if let Some(told) = &lacking.told {
+        candidates.sort_by_key(|(peer, _)| *peer != told.peer);
+    }
+    for (to, source) in candidates {
         let route = Route { from: PeerId(from.clone()), to: PeerId(to) };
-        let content = match ask(core, lacking, &route, source).await {
-            Ok(content) => content,
-            Err(said) => {
+        match ask(core, lacking, &route, source).await {
+            Ok(content) => {
+                tracing::info!(namespace = core.name(), batch = %lacking.id, from = route.to.0, "payload was asked for and given");
+                if core.aggregation.received(content).await.is_ok() {
+                    return Ok(Outcome::Done);
+                }
+            }
+            Err(No { said, refused }) => {
                 tracing::debug!(node = route.to.0, said, "a member does not serve the payload");
                 note(core, lacking.hash, &route, said);
-                continue;
+                let Some(told) = lacking.told.as_ref().filter(|told| refused && told.peer == route.to.0) else {
+                    continue;
+                };
+                let outcome = told.refused(core.ports.clock.now(), core.options.delivery.early.expiry);
+                if outcome != Outcome::Done {
+                    return Ok(outcome);
+                }
+                tracing::warn!(
+                    namespace = core.name(), batch = %lacking.id, peer = told.peer,
+                    "a member told of a batch to a group and does not give it: it is not asked for any longer"
+                );
+                return strike_out(core, lacking).await;
             }
-        };
-        tracing::info!(namespace = core.name(), batch = %lacking.id, from = route.to.0, "payload was asked for and given");
-        if core.aggregation.received(content).await.is_ok() {
-            return Ok(true);
         }
     }
-    Ok(false)
+    Ok(Outcome::NotYet)
+}
+
+async fn strike_out(core: &Core, lacking: &Lacking) -> Result<Outcome, crate::identity::Error> {
+    let mut changes = ChangeSet::new(core.name());
+    changes.push(forget(lacking.batch()));
+    core.store.submit(changes).await?;
+    Ok(Outcome::Done)
 }
 
 /// Nodes to ask: those of the author first. What they serve counts as delivered by them.
@@ -188,23 +196,41 @@ pub(super) fn note(core: &Core, thing: Hash, route: &Route, said: String) {
     core.aggregation.asked(thing, Asked { node: route.to.0.clone(), time: core.ports.clock.now(), said });
 }
 
+/// Why an answer is of no use.
+struct No {
+    /// In words.
+    said: String,
+    /// Whether it was an answer.
+    refused: bool,
+}
+
 /// Asks one node, and checks what it answers.
+async fn ask(core: &Core, lacking: &Lacking, route: &Route, of_author: bool) -> Result<Content, No> {
+    let question = Question::Batch { id: lacking.id, hash: lacking.hash };
+    let question = serde_json::to_vec(&question).map_err(|error| No { said: error.to_string(), refused: false })?;
+    let answer = core.ports.exchange.ask(route, Bytes::from(question), MAX_ANSWER).await;
+    let answer =
+        answer.map_err(|error| No { said: error.to_string(), refused: matches!(error, Error::Refused { .. }) })?;
+    read(core, lacking, route, of_author, &answer).map_err(|said| No { said, refused: true })
+}
+
+/// Reads an answer, if it is what was asked for.
 ///
 /// # Errors
 /// Why it is of no use, in words.
-async fn ask(core: &Core, lacking: &Lacking, route: &Route, of_author: bool) -> Result<Content, String> {
-    let question = Question::Batch { id: lacking.id, hash: lacking.hash };
-    let question = serde_json::to_vec(&question).map_err(|error| error.to_string())?;
-    let answer = core.ports.exchange.ask(route, Bytes::from(question), MAX_ANSWER).await;
-    let answer = answer.map_err(|error| error.to_string())?;
+fn read(core: &Core, lacking: &Lacking, route: &Route, of_author: bool, answer: &[u8]) -> Result<Content, String> {
     let limit = usize::try_from(MAX_ANSWER).unwrap_or(usize::MAX).saturating_add(1);
-    let text = std::str::from_utf8(&answer).map_err(|_| "it answered something else than a batch".to_owned())?;
+    let text = std::str::from_utf8(answer).map_err(|_| "it answered something else than a batch".to_owned())?;
     let wrapper = wire::parse_wrapper(text, limit).map_err(|error| error.to_string())?;
     let wrapper = wrapper.ok_or_else(|| "it answered without a batch".to_owned())?;
     let accepted = wire::accept(wrapper.batch, Some(lacking.hash), &core.options.network_namespace);
     let accepted = accepted.map_err(|error| error.to_string())?;
     if accepted.batch.id != lacking.id {
         return Err("it answered with another batch".to_owned());
+    }
+    let mut groups = accepted.batch.payload.messages.iter().map(|message| message.header.group);
+    if lacking.told.is_some() && groups.any(|group| group != Some(lacking.group)) {
+        return Err("it told of a batch that is for another group".to_owned());
     }
     let source = if of_author { Source::Peer(route.to.0.clone()) } else { Source::Repair };
     Ok(Content { batch: Arc::new(accepted.batch), manifest: Some(accepted.manifest_text), source })

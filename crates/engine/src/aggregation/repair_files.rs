@@ -13,7 +13,10 @@ use photinus_sequencing::facts::{BatchKey, MessageKey};
 use photinus_store::{Change, ChangeSet};
 use serde::{Deserialize, Serialize};
 
-use super::repair::{Lacking, candidates, note};
+use super::{
+    repair::{Lacking, candidates, note},
+    repairs::{Key, Outcome, Work},
+};
 use crate::{core::Core, reception::Question, space};
 
 /// Largest answer that is read: it says only that the file is on its way.
@@ -34,6 +37,16 @@ impl LackingFile {
         Self { batch: batch.id, batch_hash: batch.hash, message: message.id, message_hash: message.hash, file }
     }
 
+    /// Under which it is asked for.
+    pub(super) fn asked_as(&self) -> Key {
+        Key::File(self.file, MessageKey { id: self.message, hash: self.message_hash })
+    }
+
+    /// The batch of its message, whose files take turns.
+    pub(super) fn of_batch(&self) -> Hash {
+        self.batch_hash
+    }
+
     fn key(&self) -> Vec<u8> {
         [self.file.as_bytes().as_slice(), self.message.as_bytes(), self.message_hash.as_bytes()].concat()
     }
@@ -48,41 +61,20 @@ impl LackingFile {
 ///
 /// # Errors
 /// When the store cannot be read.
-pub(super) async fn resume(core: &Arc<Core>) -> Result<(), photinus_store::Error> {
+pub(super) async fn resume(core: &Core) -> Result<(), photinus_store::Error> {
     let mut from = Vec::new();
     loop {
         let page = core.store.kv_range(core.name(), space::FILE_REPAIRS, &from, None, 500).await?;
         let Some((last, _)) = page.last() else { return Ok(()) };
         from = [last.as_slice(), &[0]].concat();
         for lacking in page.iter().filter_map(|(_, value)| serde_json::from_slice(value).ok()) {
-            spawn(core, lacking);
+            core.aggregation.repairs.add(core, Work::File(lacking));
         }
     }
 }
 
-/// Asks for it in the background, once it has been waited for long enough.
-pub(super) fn spawn(core: &Arc<Core>, lacking: LackingFile) {
-    let owner = Arc::clone(core);
-    core.tasks.spawn_once(format!("repair file {}", lacking.file), async move {
-        let mut backoff = owner.tasks.backoff(owner.options.delivery.retry);
-        let mut pause = owner.options.delivery.repair;
-        loop {
-            if !owner.tasks.pause(pause).await {
-                return;
-            }
-            match attempt(&owner, &lacking).await {
-                Ok(true) => return,
-                Ok(false) => {}
-                Err(error) => tracing::warn!(namespace = owner.name(), file = %lacking.file, %error, "repair failed"),
-            }
-            // A file that is on its way takes its time: nobody is asked more often than after the first wait.
-            pause = backoff.advance().max(owner.options.delivery.repair);
-        }
-    });
-}
-
-/// Asks the members until one has it. `true` when there is nothing left to ask for.
-async fn attempt(core: &Arc<Core>, lacking: &LackingFile) -> Result<bool, crate::identity::Error> {
+/// Asks the members until one has it.
+pub(super) async fn attempt(core: &Arc<Core>, lacking: &LackingFile) -> Result<Outcome, crate::identity::Error> {
     let read = core.store.read(core.name());
     let message = read.message_with_hash(lacking.message, lacking.message_hash).await?;
     let open = message.filter(|message| !message.state.is_some_and(photinus_model::message::State::is_final));
@@ -95,12 +87,12 @@ async fn attempt(core: &Arc<Core>, lacking: &LackingFile) -> Result<bool, crate:
         changes.push(Change::DeleteKv { space: space::FILE_REPAIRS, key: lacking.key() });
         core.store.submit(changes).await?;
         core.aggregation.came(lacking.file);
-        return Ok(true);
+        return Ok(Outcome::Done);
     };
-    let Some(own) = core.multiparty.node() else { return Ok(false) };
-    let Some(from) = core.identities.peer_of(own).await? else { return Ok(false) };
+    let Some(own) = core.multiparty.node() else { return Ok(Outcome::NotYet) };
+    let Some(from) = core.identities.peer_of(own).await? else { return Ok(Outcome::NotYet) };
     let question = Question::File { id: lacking.batch, hash: lacking.batch_hash, file: lacking.file };
-    let Ok(question) = serde_json::to_vec(&question) else { return Ok(false) };
+    let Ok(question) = serde_json::to_vec(&question) else { return Ok(Outcome::NotYet) };
     let wanted = Lacking::of(lacking.batch, lacking.batch_hash, group, &message.header.author);
     for (node, _) in candidates(core, &wanted).await? {
         let Some(to) = core.identities.peer_of(node).await?.filter(|_| node != own) else { continue };
@@ -109,7 +101,7 @@ async fn attempt(core: &Arc<Core>, lacking: &LackingFile) -> Result<bool, crate:
             Ok(_) => {
                 tracing::info!(namespace = core.name(), file = %lacking.file, from = route.to.0, "a file was asked for");
                 note(core, lacking.file, &route, "it sends it".to_owned());
-                return Ok(false);
+                return Ok(Outcome::NotYet);
             }
             Err(error) => {
                 tracing::debug!(%error, "a member does not send the file");
@@ -117,5 +109,5 @@ async fn attempt(core: &Arc<Core>, lacking: &LackingFile) -> Result<bool, crate:
             }
         }
     }
-    Ok(false)
+    Ok(Outcome::NotYet)
 }

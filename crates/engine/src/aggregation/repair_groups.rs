@@ -8,13 +8,19 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use photinus_model::{Hash, Uuid, batch::Batch, group::Group};
-use photinus_ports::{exchange::Route, peers::PeerId};
+use photinus_model::{Hash, Time, Uuid, batch::Batch, group::Group, verifier};
+use photinus_ports::{
+    exchange::{Error as Exchange, Route},
+    peers::PeerId,
+};
 use photinus_sequencing::{Fact, explain, facts::content, text::Did};
 use photinus_store::{Change, ChangeSet};
 use serde::{Deserialize, Serialize};
 
-use super::driver::{Error, Turn};
+use super::{
+    driver::{Error, Turn},
+    repairs::{Outcome, Work, told},
+};
 use crate::{core::Core, reception::Question, space};
 
 /// Largest answer that is read.
@@ -24,10 +30,24 @@ const MAX_ANSWER: u64 = 1 << 20;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Unknown {
     pub(super) group: Hash,
-    peer: String,
+    pub(super) peer: String,
+    /// When it wrote.
+    #[serde(default = "long_ago")]
+    since: Time,
+    /// Whether the group is known by now, and not yet all of what that node has of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    partly: bool,
+}
+
+fn long_ago() -> Time {
+    Time::from_unix_nanos(0)
 }
 
 impl Unknown {
+    fn told(&self) -> told::By {
+        told::By { peer: self.peer.clone(), since: self.since }
+    }
+
     fn remember(&self) -> Result<Change, serde_json::Error> {
         let key = self.group.as_bytes().to_vec();
         Ok(Change::PutKv { space: space::GROUP_REPAIRS, key, value: serde_json::to_vec(self)? })
@@ -70,8 +90,11 @@ impl Turn<'_> {
             let known = self.group.groups.contains_key(&Some(group))
                 || self.core.groups.get(group).await?.is_some()
                 || self.ask(|rows| explain::knows_group(rows, &group)).await?;
-            let unknown = Unknown { group, peer: peer.to_owned() };
-            if !known && !self.group.after.groups.contains(&unknown) {
+            let unknown = Unknown { group, peer: peer.to_owned(), since: self.group.now, partly: false };
+            // Whoever wrote last is asked next, so that nobody keeps others from being asked.
+            let asked = self.core.aggregation.repairs.wonders(group).is_some_and(|asked| asked == peer);
+            let noted = self.group.after.groups.iter().any(|noted| noted.group == group && noted.peer == peer);
+            if !known && !asked && !noted {
                 self.group.push(unknown.remember()?);
                 self.group.after.groups.push(unknown);
             }
@@ -97,8 +120,14 @@ impl Turn<'_> {
         if !known {
             self.told(&told.group).await?;
         }
+        let mut whole = true;
         for listed in told.batches.iter().take(MOST_BATCHES) {
-            self.missed(listed, hash, peer).await?;
+            whole &= self.missed(listed, hash, peer).await?;
+        }
+        if !whole {
+            // There is more than one node may tell of at a time. It is asked again.
+            let since = noted(self.core, hash).await?.map_or(self.group.now, |noted| noted.since);
+            self.group.push(Unknown { group: hash, peer: peer.to_owned(), since, partly: true }.remember()?);
         }
         Ok(())
     }
@@ -108,61 +137,75 @@ impl Turn<'_> {
 ///
 /// # Errors
 /// When the store cannot be read.
-pub(super) async fn resume(core: &Arc<Core>) -> Result<(), photinus_store::Error> {
+pub(super) async fn resume(core: &Core) -> Result<(), photinus_store::Error> {
     let mut from = Vec::new();
     loop {
         let page = core.store.kv_range(core.name(), space::GROUP_REPAIRS, &from, None, 500).await?;
         let Some((last, _)) = page.last() else { return Ok(()) };
         from = [last.as_slice(), &[0]].concat();
         for unknown in page.iter().filter_map(|(_, value)| serde_json::from_slice::<Unknown>(value).ok()) {
-            spawn(core, unknown);
+            core.aggregation.repairs.add(core, Work::Group(unknown));
         }
     }
 }
 
-/// Asks for it in the background, once it has been waited for long enough. One question at a time for each group.
-pub(super) fn spawn(core: &Arc<Core>, unknown: Unknown) {
-    if !core.aggregation.wonders(unknown.group) {
-        return;
+/// Asks once.
+pub(super) async fn attempt(core: &Arc<Core>, unknown: &Unknown) -> Result<Outcome, crate::identity::Error> {
+    let Some(noted) = noted(core, unknown.group).await? else { return Ok(Outcome::Done) };
+    if core.groups.get(noted.group).await?.is_some() && !noted.partly {
+        return strike_out(core, noted.group).await;
     }
-    let owner = Arc::clone(core);
-    core.tasks.spawn_once(format!("repair group {}", unknown.group), async move {
-        let mut backoff = owner.tasks.backoff(owner.options.delivery.retry);
-        let mut pause = owner.options.delivery.repair;
-        while owner.tasks.pause(pause).await {
-            match attempt(&owner, &unknown).await {
-                Ok(true) => break,
-                Ok(false) => {}
-                Err(error) => tracing::warn!(namespace = owner.name(), group = %unknown.group, %error, "repair failed"),
-            }
-            pause = backoff.advance();
-        }
-        owner.aggregation.wonders_no_more(unknown.group);
-    });
-}
-
-/// Asks once. `true` when there is nothing left to ask for.
-async fn attempt(core: &Arc<Core>, unknown: &Unknown) -> Result<bool, crate::identity::Error> {
-    if core.groups.get(unknown.group).await?.is_some() {
-        let mut changes = ChangeSet::new(core.name());
-        changes.push(forget(unknown.group));
-        core.store.submit(changes).await?;
-        return Ok(true);
-    }
-    let Some(own) = core.multiparty.node() else { return Ok(false) };
-    let Some(from) = core.identities.peer_of(own).await? else { return Ok(false) };
-    let route = Route { from: PeerId(from), to: PeerId(unknown.peer.clone()) };
-    let Ok(question) = serde_json::to_vec(&Question::Group { hash: unknown.group }) else { return Ok(false) };
-    let answer = match core.ports.exchange.ask(&route, Bytes::from(question), MAX_ANSWER).await {
-        Ok(answer) => answer,
+    let Some(own) = core.multiparty.node() else { return Ok(Outcome::NotYet) };
+    let Some(from) = core.identities.peer_of(own).await? else { return Ok(Outcome::NotYet) };
+    let Some(node) = core.identities.by_verifier(verifier::Type::DxPeerId, &noted.peer).await? else {
+        return Ok(Outcome::NotYet);
+    };
+    let route = Route { from: PeerId(from), to: PeerId(noted.peer.clone()) };
+    let Ok(question) = serde_json::to_vec(&Question::Group { hash: noted.group }) else { return Ok(Outcome::NotYet) };
+    let told = match core.ports.exchange.ask(&route, Bytes::from(question), MAX_ANSWER).await {
+        Ok(answer) => read(core, &answer, noted.group).filter(|told| {
+            let has = |node: Uuid| told.group.members.iter().any(|member| member.node == Some(node));
+            has(own) && has(node.id)
+        }),
         Err(error) => {
             tracing::debug!(%error, "a member does not tell of its group");
-            return Ok(false);
+            if !matches!(error, Exchange::Refused { .. }) {
+                return Ok(Outcome::NotYet);
+            }
+            None
         }
     };
-    let Some(told) = read(core, &answer, unknown.group) else { return Ok(false) };
-    tracing::info!(namespace = core.name(), group = %unknown.group, from = unknown.peer, "a group was asked for and told");
-    Ok(core.aggregation.group(told, unknown.peer.clone()).await.is_ok())
+    let Some(told) = told else { return refused(core, &noted).await };
+    tracing::info!(namespace = core.name(), group = %noted.group, from = noted.peer, "a group was asked for and told");
+    if core.aggregation.group(told, noted.peer).await.is_err() {
+        return Ok(Outcome::NotYet);
+    }
+    match self::noted(core, unknown.group).await? {
+        None => Ok(Outcome::Done),
+        // What it told of must come first, or turn out not to.
+        Some(partly) => refused(core, &partly).await,
+    }
+}
+
+/// What comes of it that a node does not tell all of its group.
+async fn refused(core: &Core, noted: &Unknown) -> Result<Outcome, crate::identity::Error> {
+    match noted.told().refused(core.ports.clock.now(), core.options.delivery.early.expiry) {
+        Outcome::Done => strike_out(core, noted.group).await,
+        outcome => Ok(outcome),
+    }
+}
+
+/// What is noted of a group that is asked for.
+async fn noted(core: &Core, group: Hash) -> Result<Option<Unknown>, photinus_store::Error> {
+    let noted = core.store.kv_get(core.name(), space::GROUP_REPAIRS, group.as_bytes()).await?;
+    Ok(noted.and_then(|noted| serde_json::from_slice(&noted).ok()))
+}
+
+async fn strike_out(core: &Core, group: Hash) -> Result<Outcome, crate::identity::Error> {
+    let mut changes = ChangeSet::new(core.name());
+    changes.push(forget(group));
+    core.store.submit(changes).await?;
+    Ok(Outcome::Done)
 }
 
 /// Reads an answer, if it is the group that was asked for.

@@ -25,16 +25,9 @@ use crate::{
 /// Largest wrapper that is read: four times what senders of the reference may write.
 const MAX_MESSAGE: usize = 4 << 20;
 
-/// Batches and bytes that a peer may send ahead of its registration, or of the group that they are for. More are asked for
-/// again later.
-const MAX_EARLY: (usize, usize) = (1_000, 64 << 20);
-
-/// What a peer sent that could not be checked yet, since the start.
-#[derive(Default)]
-pub(super) struct Early {
-    batches: usize,
-    bytes: usize,
-}
+/// Of what a peer may send ahead of its pins, so much may be there when a batch comes that cannot be checked yet, because its sender,
+/// its author or its group is not known. The sender keeps what is beyond.
+const UNPROVEN: (usize, u64) = (1_000, 64 << 20);
 
 /// Takes a batch in. Answers its manifest once it is durable.
 pub(super) async fn take(core: &Arc<Core>, peer: &PeerId, payload: &[u8]) -> Result<String, Refusal> {
@@ -58,13 +51,15 @@ pub(super) async fn take(core: &Arc<Core>, peer: &PeerId, payload: &[u8]) -> Res
         unpinned(core, standing, content, group).await?;
         return Ok(manifest);
     }
-    let known = audience(core, &content.batch, groups::defined_in(&content.batch)).await?;
-    if standing == Standing::Unknown || !known {
-        admit_early(core, peer, payload.len())?;
+    let unknown = audience(core, &content.batch, groups::defined_in(&content.batch)).await?;
+    if !core.aggregation.may_wonder(&peer.0, &unknown) {
+        return Err(later("this node has to be told of other groups first"));
     }
-    if !core.aggregation.has_room(&peer.0, payload.len() as u64, &core.options.delivery.early)
-        && !is_pinned(core, &content.batch).await?
-    {
+    let mut most = core.options.delivery.early.clone();
+    if standing == Standing::Unknown || !unknown.is_empty() {
+        (most.batches, most.size) = (most.batches.min(UNPROVEN.0), most.size.min(UNPROVEN.1));
+    }
+    if !core.aggregation.has_room(&peer.0, payload.len() as u64, &most) && !is_pinned(core, &content.batch).await? {
         return Err(later("much was sent already ahead of its pin: this comes when the ledger has its own"));
     }
     core.aggregation.received(content).await.map_err(|_| later("the namespace is stopping"))?;
@@ -86,12 +81,12 @@ async fn is_pinned(core: &Core, batch: &Batch) -> Result<bool, Refusal> {
     Ok(pins.iter().any(|pin| pin.batch_hash == batch.hash))
 }
 
-/// Checks that the author is a member of the groups that its messages name, and this node as well. `false` if a group is not
+/// Checks that the author is a member of the groups that its messages name, and this node as well. Answers the groups that are not
 /// known yet. `told` are groups that come with the batch.
-async fn audience(core: &Core, batch: &Batch, told: Vec<Group>) -> Result<bool, Refusal> {
+async fn audience(core: &Core, batch: &Batch, told: Vec<Group>) -> Result<Vec<Hash>, Refusal> {
     let told: BTreeMap<Hash, Group> = told.into_iter().filter_map(|group| Some((group.hash?, group))).collect();
     let mut checked: Vec<Hash> = Vec::new();
-    let mut known = true;
+    let mut unknown = Vec::new();
     for hash in batch.payload.messages.iter().filter_map(|message| message.header.group) {
         if checked.contains(&hash) {
             continue;
@@ -101,11 +96,11 @@ async fn audience(core: &Core, batch: &Batch, told: Vec<Group>) -> Result<bool, 
             Some(group) => check_members(core, &group, batch)?,
             None => match told.get(&hash) {
                 Some(group) => check_members(core, group, batch)?,
-                None => known = false,
+                None => unknown.push(hash),
             },
         }
     }
-    Ok(known)
+    Ok(unknown)
 }
 
 fn check_members(core: &Core, group: &Group, batch: &Batch) -> Result<(), Refusal> {
@@ -117,19 +112,6 @@ fn check_members(core: &Core, group: &Group, batch: &Batch) -> Result<(), Refusa
     if own.is_some() && !group.members.iter().any(|member| member.node == own) {
         return Err(never(format!("this node is not a member of group {name}")));
     }
-    Ok(())
-}
-
-/// Counts what cannot be checked yet, and turns away what is too much.
-fn admit_early(core: &Core, peer: &PeerId, bytes: usize) -> Result<(), Refusal> {
-    let mut early = core.reception.early.lock();
-    let early = early.entry(peer.clone()).or_default();
-    let (most_batches, most_bytes) = MAX_EARLY;
-    if early.batches >= most_batches || early.bytes.saturating_add(bytes) > most_bytes {
-        return Err(later("much was sent already ahead of what it depends on: an identity, or the group"));
-    }
-    early.batches += 1;
-    early.bytes += bytes;
     Ok(())
 }
 

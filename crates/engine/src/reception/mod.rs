@@ -13,7 +13,7 @@ mod messages;
 mod sender;
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashSet, VecDeque},
     sync::{
         Arc, Weak,
         atomic::{AtomicU64, Ordering},
@@ -40,7 +40,6 @@ const REFUSED: usize = 20;
 pub(crate) struct Handle {
     refused: Mutex<VecDeque<Refused>>,
     count: AtomicU64,
-    early: Mutex<HashMap<PeerId, messages::Early>>,
     /// Files that are being sent to nodes that missed them.
     serving: Mutex<HashSet<(Uuid, Hash)>>,
 }

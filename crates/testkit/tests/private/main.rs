@@ -16,3 +16,4 @@ mod inputs;
 mod messages;
 mod order;
 mod repair;
+mod told;

@@ -77,6 +77,9 @@ pub(crate) struct Note {
     /// Whether it was thrown away, and only its name is left.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) gone: bool,
+    /// Whether it never was here, and another node told of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) told: bool,
 }
 
 /// How much there is of something.
@@ -179,9 +182,14 @@ impl Book {
         self.of(peer).files.has_room(bytes, Sum { count: most.files, bytes: most.files_size })
     }
 
+    /// Batches of a node of which only the name is here.
+    pub(super) fn names(&self, peer: &str) -> usize {
+        self.of(peer).gone
+    }
+
     /// Whether the name of another batch of a node may be kept.
     pub(super) fn keeps_names(&self, peer: &str, most: &options::Early) -> bool {
-        self.of(peer).gone < most.batches
+        self.names(peer) < most.batches
     }
 
     /// At most `limit` items that came before a time, or of which only the name is left since before another.
@@ -246,7 +254,7 @@ mod tests {
 
     fn note(peer: &str, bytes: u64, since: i64) -> Note {
         let since = Time::from_unix_nanos(since);
-        Note { peer: peer.to_owned(), bytes, since, group: None, author: String::new(), gone: false }
+        Note { peer: peer.to_owned(), bytes, since, group: None, author: String::new(), gone: false, told: false }
     }
 
     #[test]

@@ -15,6 +15,7 @@ use super::{
         driver::{Error, Turn},
         repair::Lacking,
         repair_groups::Listed,
+        repairs::{Lane, told},
         waits,
     },
     Item, Note,
@@ -60,6 +61,7 @@ impl Turn<'_> {
             group: batch.group,
             author: batch.author.clone(),
             gone: false,
+            told: false,
         };
         self.note_early(Item::Batch(BatchKey { id: batch.id, hash: batch.hash }), note)
     }
@@ -70,31 +72,45 @@ impl Turn<'_> {
         let Some(note) = self.early(&item) else { return Ok(()) };
         self.strike_early(item);
         let Some(group) = note.group.filter(|_| note.gone) else { return Ok(()) };
+        let told = note.told.then(|| told::By { peer: note.peer, since: note.since });
         let lacking = Lacking {
             position: Some(waits::position(pos).protocol_id()),
+            told,
             ..Lacking::of(batch.id, batch.hash, group, &note.author)
         };
         self.group.lacks(self.core, lacking)?;
         Ok(())
     }
 
-    /// Another member of a group says that it has a batch which did not come here. It is asked for as soon as it is pinned.
-    pub(in super::super) async fn missed(&mut self, listed: &Listed, group: Hash, peer: &str) -> Result<(), Error> {
+    /// Another member of a group says that it has a batch which did not come here. It is asked for as soon as it is pinned. `false`
+    /// when there is no room for more of what that member says.
+    pub(in super::super) async fn missed(&mut self, listed: &Listed, group: Hash, peer: &str) -> Result<bool, Error> {
         let batch = BatchKey { id: listed.id, hash: listed.hash };
         let standing = self.ask(|rows| explain::batch(rows, &batch)).await?;
         let item = Item::Batch(batch);
-        if standing.known || self.early(&item).is_some() {
-            return Ok(());
-        }
-        if standing.pinned {
-            let lacking = Lacking::of(batch.id, batch.hash, group, &listed.author);
-            return Ok(self.group.lacks(self.core, lacking)?);
-        }
-        if !self.core.aggregation.early().keeps_names(peer, &self.core.options.delivery.early) {
-            return Ok(());
+        if standing.known || self.early(&item).is_some() || self.core.aggregation.repairs.lacks(batch) {
+            return Ok(true);
         }
         let (peer, author, since) = (peer.to_owned(), listed.author.clone(), self.group.now);
-        self.note_early(item, Note { peer, bytes: 0, since, group: Some(group), author, gone: true })
+        if standing.pinned {
+            let more = &self.group.after.lacking;
+            let more =
+                more.iter().filter(|lacking| lacking.told.as_ref().is_some_and(|told| told.peer == peer)).count();
+            if self.core.aggregation.repairs.of(&Lane::Told(peer.clone())) + more >= told::MOST_BATCHES {
+                return Ok(false);
+            }
+            let told = Some(told::By { peer, since });
+            let lacking = Lacking { told, ..Lacking::of(batch.id, batch.hash, group, &author) };
+            self.group.lacks(self.core, lacking)?;
+            return Ok(true);
+        }
+        let more = self.group.after.early.values().flatten().filter(|note| note.gone && note.peer == peer).count();
+        let most = self.core.options.delivery.early.batches.min(told::MOST_NAMES);
+        if self.core.aggregation.early().names(&peer) + more >= most {
+            return Ok(false);
+        }
+        self.note_early(item, Note { peer, bytes: 0, since, group: Some(group), author, gone: true, told: true })?;
+        Ok(true)
     }
 
     /// A batch came: its files are no longer without a message.
@@ -116,7 +132,7 @@ impl Turn<'_> {
         }
         let bytes = u64::try_from(blob.size).unwrap_or_default();
         let (peer, since) = (blob.peer.clone(), self.group.now);
-        self.note_early(item, Note { peer, bytes, since, group: None, author: String::new(), gone: false })
+        self.note_early(item, Note { peer, bytes, since, group: None, author: String::new(), gone: false, told: false })
     }
 
     /// Whether a message that is here names a file.
