@@ -50,6 +50,8 @@ pub(crate) struct Core {
     pub(crate) groups: groups::Directory,
     /// Compiled schemas of datatypes.
     pub(crate) schemas: data::schema::Cache,
+    /// Held while data is deleted, so that files are counted once.
+    pub(crate) deleting: tokio::sync::Mutex<()>,
     /// Callers that wait for a confirmation.
     pub(crate) confirmations: confirm::Bridge,
     /// Counts what was accepted and is not decided.

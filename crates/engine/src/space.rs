@@ -16,6 +16,8 @@ pub(crate) const NONCES: u8 = 6;
 pub(crate) const OUTBOX: u8 = 7;
 /// Bytes of files that came from each peer.
 pub(crate) const RECEIVED: u8 = 8;
+/// Bytes of those that were deleted with their data.
+pub(crate) const FREED: u8 = 18;
 /// Batches without a pin that wait for files, by file.
 pub(crate) const UNPINNED: u8 = 9;
 /// Private payloads that the ledger names and that nobody delivered.

@@ -1,37 +1,37 @@
 //! Files of messages: which are here, which are to be fetched, and how much of them each node sent.
 
+use photinus_model::blob::Blob;
 use photinus_sequencing::{Fact, facts::content};
-use photinus_store::Change;
 
 use super::{
     driver::{Error, Turn},
     fetches,
     inbox::Content,
 };
+use crate::{data::held, space};
 
 impl Turn<'_> {
-    /// Counts a file that came from a peer.
-    pub(super) async fn received(&mut self, blob: &photinus_model::blob::Blob) -> Result<(), Error> {
-        if blob.peer.is_empty() {
+    /// Counts a file that came from a peer, unless it is here already.
+    pub(super) async fn received(&mut self, blob: &Blob) -> Result<(), Error> {
+        if blob.peer.is_empty() || !self.group.counted.insert((blob.hash, blob.payload_ref.clone())) {
             return Ok(());
         }
-        let size = u64::try_from(blob.size).unwrap_or_default();
-        self.count_received(&blob.peer, |before| before.saturating_add(size)).await
+        let here = self.core.store.read(self.core.name()).blobs_by_hash(blob.hash).await?;
+        if here.iter().any(|here| here.payload_ref == blob.payload_ref) {
+            return Ok(());
+        }
+        self.count_received(&blob.peer, |before| before.saturating_add(held::size(blob))).await
     }
 
     /// Changes the count of bytes of files that came from a peer.
     pub(super) async fn count_received(&mut self, peer: &str, change: impl Fn(u64) -> u64) -> Result<(), Error> {
-        let (space, key) = (crate::space::RECEIVED, peer.as_bytes().to_vec());
         let before = match self.group.received.get(peer) {
             Some(before) => *before,
-            None => {
-                let stored = self.core.store.kv_get(self.core.name(), space, &key).await?;
-                stored.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes)
-            }
+            None => held::sum(self.core, space::RECEIVED, peer).await?,
         };
         let now = change(before);
         self.group.received.insert(peer.to_owned(), now);
-        self.group.push(Change::PutKv { space, key, value: now.to_be_bytes().to_vec() });
+        self.group.push(held::write(space::RECEIVED, peer, now));
         Ok(())
     }
 

@@ -102,6 +102,8 @@ pub(super) struct Group<'a> {
     pub(super) groups: HashMap<Option<Hash>, model::group::Group>,
     /// Bytes of files that came from peers, with those of this group.
     pub(super) received: HashMap<String, u64>,
+    /// Files that were counted in this group.
+    pub(super) counted: HashSet<(Hash, String)>,
     /// Messages without a pin that are confirmed in this group.
     pub(super) unpinned: HashSet<MessageKey>,
     /// Files that came in this group.
@@ -126,6 +128,7 @@ impl<'a> Group<'a> {
             withdrawn: HashSet::new(),
             groups: HashMap::new(),
             received: HashMap::new(),
+            counted: HashSet::new(),
             unpinned: HashSet::new(),
             files: HashSet::new(),
             incomplete: Vec::new(),

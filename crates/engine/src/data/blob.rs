@@ -12,7 +12,7 @@ use photinus_ports::{blobs, stream::ByteStream};
 use photinus_query::{Condition, Filter, Query, collection::DATA};
 use photinus_store::{self as store, Change, ChangeSet};
 
-use super::{Error, Fields, create};
+use super::{Error, Fields, create, held};
 use crate::{Namespace, core::Core};
 
 /// A file that is stored and not yet anybody's. Unless it is given to [`Namespace::keep_blob`] it is removed.
@@ -119,6 +119,7 @@ impl Namespace {
 }
 
 async fn delete(core: &Core, id: Uuid) -> Result<(), Error> {
+    let _alone = core.deleting.lock().await;
     let read = core.store.read(core.name());
     let data = read.data(id).await?.ok_or(Error::NothingToDelete(id))?;
     if read.data_in_flight(id).await? {
@@ -133,6 +134,7 @@ async fn delete(core: &Core, id: Uuid) -> Result<(), Error> {
     for blob in &orphans {
         changes.push(Change::DeleteBlob { hash: blob.hash, payload_ref: blob.payload_ref.clone() });
     }
+    changes.extend(held::freed(core, &orphans).await?);
     core.store.submit(changes).await?;
     for blob in orphans {
         discard(core, &blob.payload_ref).await;

@@ -6,6 +6,7 @@
 pub(crate) mod blob;
 mod create;
 mod error;
+pub(crate) mod held;
 pub(crate) mod inline;
 mod publish;
 pub(crate) mod schema;

@@ -90,6 +90,7 @@ impl Namespace {
         let core = Arc::new(Core {
             identities: identity::Directory::new(store.clone(), &options.name, options.caches.identities),
             groups: groups::Directory::new(store.clone(), &options.name, options.caches.groups),
+            deleting: tokio::sync::Mutex::default(),
             schemas: data::schema::Cache::new(options.caches.schemas),
             confirmations: confirm::Bridge::new(options.limits.waiters),
             backlog: backlog::Backlog::new(&options.limits),

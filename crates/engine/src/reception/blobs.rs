@@ -9,7 +9,7 @@ use photinus_ports::{
 };
 
 use super::{later, never, sender};
-use crate::{core::Core, space};
+use crate::{core::Core, data::held};
 
 /// The data that a path names, if it is one of this namespace: `<network namespace>/<data id>`.
 fn data_of(core: &Core, path: &str) -> Result<Uuid, Refusal> {
@@ -32,22 +32,16 @@ pub(super) async fn admit(core: &Core, peer: &PeerId, path: &str, size: u64) -> 
     if size > limits.blob_size {
         return Err(never(format!("the file has {size} bytes, and this node takes {}", limits.blob_size)));
     }
-    let before = received(core, peer).await?;
-    if before.saturating_add(size) > limits.blobs_per_peer {
+    let held = held::of(core, &peer.0).await.map_err(later)?;
+    if held.saturating_add(size) > limits.blobs_per_peer {
         let limit = limits.blobs_per_peer;
-        return Err(never(format!("files of {before} bytes have come from this node, and the limit is {limit}")));
+        return Err(never(format!("files of {held} bytes of this node are held here, and the limit is {limit}")));
     }
     if core.aggregation.has_room_for_file(&peer.0, size, &core.options.delivery.early) {
         return Ok(());
     }
     let named = core.store.read(core.name()).data(data).await.map_err(later)?.is_some();
     if named { Ok(()) } else { Err(later("many files were sent already ahead of the messages that name them")) }
-}
-
-/// Bytes of files that came from a peer.
-async fn received(core: &Core, peer: &PeerId) -> Result<u64, Refusal> {
-    let found = core.store.kv_get(core.name(), space::RECEIVED, peer.0.as_bytes()).await.map_err(later)?;
-    Ok(found.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes))
 }
 
 /// Writes a file down that has arrived, and wakes what waits for it.

@@ -2,12 +2,17 @@
 
 use bytes::Bytes;
 use photinus_engine::{data::Fields, options::PrivateOrder};
-use photinus_model::{data::Data, message::State, operation};
-use photinus_ports::stream;
-use photinus_testkit::network::{Member, NAMESPACE, peer};
+use photinus_model::{Hash, data::Data, message::State, operation};
+use photinus_ports::{
+    exchange::{ReceivedBlob, Refusal},
+    ids::{Ids, Random},
+    stream,
+};
+use photinus_testkit::network::{Member, NAMESPACE, Network, peer};
 use serde_json::json;
 
 use crate::{
+    forgery::route,
     inputs::{confirmed, input, operations, registered, until_final, until_nothing_is_owed},
     places::{Database, Place},
 };
@@ -109,4 +114,44 @@ async fn a_message_waits_for_its_file_and_a_broken_transfer_goes_on(place: Place
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_without_a_pin_waits_for_its_file_too() {
     waits_for_its_file(Place { order: PrivateOrder::Author, database: Database::Sqlite }, "unpinned").await;
+}
+
+/// How much a node may send is how much of it is held: what is deleted makes room, and what comes twice takes none.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_a_node_that_were_deleted_make_room() {
+    let mut network = registered(2).await;
+    let limit = 2 * DEAL.len() as u64;
+    network.members[1].stop().await;
+    network.members[1].options.limits.blobs_per_peer = limit;
+    network.members[1].start().await;
+    let data = upload(&network.members[0]).await;
+    let id = confirmed(&network.members[0], with(&data, "batch_pin")).await.header.id;
+    until_final(&network.members[1], &[id]).await;
+    let admitted = async |network: &Network, size: u64| {
+        let door = network.fabric.receiver(&peer(1)).unwrap();
+        let path = format!("{NAMESPACE}/{}", Random.next());
+        let answer = door.admit_blob(&route(0, 1), &path, size).await;
+        assert!(!matches!(answer, Err(Refusal::NotMine | Refusal::Later(_))), "{answer:?}");
+        answer.is_ok()
+    };
+    let held = DEAL.len() as u64;
+    assert!(admitted(&network, limit - held).await && !admitted(&network, limit - held + 1).await);
+    // The same file comes once more, under the same reference.
+    let reader = &network.members[1];
+    let known = reader.store.read(NAMESPACE).blobs_by_hash(Hash::of(DEAL)).await.unwrap().remove(0);
+    let again = ReceivedBlob {
+        route: route(0, 1),
+        path: format!("{NAMESPACE}/{}", data.id),
+        hash: known.hash,
+        size: held,
+        payload_ref: known.payload_ref,
+    };
+    network.fabric.receiver(&peer(1)).unwrap().blob(again).await.expect("it is taken");
+    assert!(admitted(&network, limit - held).await && !admitted(&network, limit - held + 1).await);
+    reader.namespace().delete_data(data.id).await.expect("nothing needs it any longer");
+    assert!(admitted(&network, limit).await && !admitted(&network, limit + 1).await);
+    network.members[1].crash().await;
+    network.members[1].start().await;
+    assert!(admitted(&network, limit).await && !admitted(&network, limit + 1).await);
+    network.stop().await;
 }

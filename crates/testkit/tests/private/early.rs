@@ -187,3 +187,24 @@ async fn what_was_pinned_while_it_was_not_seen_is_kept() {
     member.until("nothing is early", |_| async { early(member) == (0, 0, 0) }).await;
     network.stop().await;
 }
+
+/// Of a group that is not known there is room for less, and only what is there now counts.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_checked_yet_has_less_room() {
+    let (network, _) = pair().await;
+    let member = &network.members[0];
+    let unheard_of = Hash::of("nobody told of it");
+    let first = Forgery::new(1, unheard_of).batch(&network.members[1], "first").await;
+    inject(&network, 1, 0, &first).await.expect("it is taken");
+    for number in 1..1_000_u32 {
+        let batch = Forgery::new(1, unheard_of).batch(&network.members[1], &number.to_string()).await;
+        inject(&network, 1, 0, &batch).await.expect("there is room");
+    }
+    let more = Forgery::new(1, unheard_of).batch(&network.members[1], "more").await;
+    let answer = inject(&network, 1, 0, &more).await;
+    assert!(matches!(&answer, Err(Refusal::Later(why)) if why.contains("ahead of its pin")), "{answer:?}");
+    network.ledger.inject(log(&first));
+    member.until("one is early no longer", |_| async { early(member).0 == 999 }).await;
+    inject(&network, 1, 0, &more).await.expect("there is room again");
+    network.stop().await;
+}

@@ -229,8 +229,7 @@ impl Turn<'_> {
             if blob.data_id != Some(data) || blob.peer.is_empty() {
                 continue;
             }
-            let size = u64::try_from(blob.size).unwrap_or_default();
-            self.count_received(&blob.peer, |before| before.saturating_sub(size)).await?;
+            self.count_received(&blob.peer, |before| before.saturating_sub(data::held::size(&blob))).await?;
             self.group.push(Change::DeleteBlob { hash: blob.hash, payload_ref: blob.payload_ref.clone() });
             self.group.after.discarded.push(blob);
         }

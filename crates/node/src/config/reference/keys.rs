@@ -406,7 +406,12 @@ pub(super) const GROUPS: &[Group] = &[
         at: &["limits"],
         docs: &[
             doc("maxBlob", Size, Is("10Gb"), "The largest file of an application, or of another member"),
-            doc("maxBlobsPerPeer", Size, Is("1Tb"), "Bytes of files that one node of another member may send, ever"),
+            doc(
+                "maxBlobsPerPeer",
+                Size,
+                Is("1Tb"),
+                "Bytes of files of one node of another member that are held at a time; deleting the data makes room",
+            ),
             doc("maxDataPerMessage", Number, Is("1000"), "Data entries of one message"),
             doc("maxSchema", Size, Is("256Kb"), "The largest schema of a datatype"),
             doc("maxWaiters", Number, Is("20000"), "Requests that wait for a confirmation at once"),
