@@ -72,7 +72,7 @@ impl Turn<'_> {
         let Some(note) = self.early(&item) else { return Ok(()) };
         self.strike_early(item);
         let Some(group) = note.group.filter(|_| note.gone) else { return Ok(()) };
-        let told = note.told.then(|| told::By { peer: note.peer, since: note.since });
+        let told = note.told.then_some(told::By { peer: note.peer, since: note.since });
         let lacking = Lacking {
             position: Some(waits::position(pos).protocol_id()),
             told,
