@@ -1,10 +1,10 @@
 -- Manifests and the state of the order are long, and the server's own compression costs more than all else of their rows. lz4 is
--- cheap; a server without it leaves them as they are.
+-- cheap; a server that does not have it, or does not know the words, leaves them as they are.
 DO $$
 BEGIN
-    ALTER TABLE batches ALTER COLUMN manifest SET COMPRESSION lz4;
-    ALTER TABLE entries ALTER COLUMN "value" SET COMPRESSION lz4;
-EXCEPTION WHEN feature_not_supported OR syntax_error OR undefined_object THEN
+    EXECUTE 'ALTER TABLE batches ALTER COLUMN manifest SET COMPRESSION lz4';
+    EXECUTE 'ALTER TABLE entries ALTER COLUMN "value" SET COMPRESSION lz4';
+EXCEPTION WHEN feature_not_supported OR invalid_parameter_value OR syntax_error THEN
     ALTER TABLE batches ALTER COLUMN manifest SET STORAGE EXTERNAL;
     ALTER TABLE entries ALTER COLUMN "value" SET STORAGE EXTERNAL;
 END
