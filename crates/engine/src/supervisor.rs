@@ -3,11 +3,14 @@
 
 use std::{collections::BTreeMap, fmt::Display, future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use futures::FutureExt;
+use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
 use parking_lot::Mutex;
 use photinus_model::Time;
 use photinus_ports::{clock::Clock, ids::Ids};
-use tokio::sync::oneshot;
+use tokio::{
+    sync::{Notify, oneshot},
+    time::Instant,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{backoff::Backoff, options::Retry};
@@ -65,6 +68,29 @@ impl Tasks {
     /// Cancelled when the namespace begins to stop. A task that sees it finishes its step and returns.
     pub(crate) fn stopping(&self) -> &CancellationToken {
         &self.inner.stopping
+    }
+
+    /// Waits until a piece of work ends, something arrives, or something is due. `false` when the namespace stops.
+    pub(crate) async fn turn<F: Future<Output = ()>>(
+        &self,
+        at_work: &mut FuturesUnordered<F>,
+        arrived: &Notify,
+        due: Option<Instant>,
+    ) -> bool {
+        let due = async {
+            match due {
+                Some(due) => tokio::time::sleep_until(due).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.inner.stopping.cancelled() => return false,
+            Some(()) = at_work.next(), if !at_work.is_empty() => {}
+            () = arrived.notified() => {}
+            () = due => {}
+        }
+        true
     }
 
     /// A back-off of the namespace's own pace.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures::{StreamExt, stream::FuturesUnordered};
+use futures::stream::FuturesUnordered;
 use photinus_model::Uuid;
 use photinus_store::{ChangeSet, Error};
 use serde::Deserialize;
@@ -142,18 +142,8 @@ async fn run(core: Arc<Core>) -> Result<(), Error> {
             backoff.reset();
         }
         let due = fetches.queue.lock().next_due(Instant::now());
-        let due = async {
-            match due {
-                Some(due) => tokio::time::sleep_until(due).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            biased;
-            () = core.tasks.stopping().cancelled() => return Ok(()),
-            Some(()) = at_work.next(), if !at_work.is_empty() => {}
-            () = fetches.arrived.notified() => {}
-            () = due => {}
+        if !core.tasks.turn(&mut at_work, &fetches.arrived, due).await {
+            return Ok(());
         }
     }
 }

@@ -12,7 +12,7 @@ pub(super) mod told;
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use futures::{StreamExt, stream::FuturesUnordered};
+use futures::stream::FuturesUnordered;
 use parking_lot::Mutex;
 use photinus_model::Hash;
 use photinus_sequencing::facts::BatchKey;
@@ -163,18 +163,8 @@ async fn run(core: Arc<Core>) -> Result<(), Infallible> {
             at_work.push(work(Arc::clone(&core), next));
         }
         let due = repairs.queue.lock().next_due();
-        let due = async {
-            match due {
-                Some(due) => tokio::time::sleep_until(due).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            biased;
-            () = core.tasks.stopping().cancelled() => return Ok(()),
-            Some(()) = at_work.next(), if !at_work.is_empty() => {}
-            () = repairs.arrived.notified() => {}
-            () = due => {}
+        if !core.tasks.turn(&mut at_work, &repairs.arrived, due).await {
+            return Ok(());
         }
     }
 }
