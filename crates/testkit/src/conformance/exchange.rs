@@ -275,6 +275,7 @@ impl<'a> Pair<'a> {
         } else {
             assert!(matches!(asked, Err(Error::Refused { .. })), "{asked:?}");
         }
+        assert_eq!(self.left().answers(&self.route.to), Some(self.rig.promises().questions), "it says so beforehand");
     }
 
     /// A blob of the left one, on its way.

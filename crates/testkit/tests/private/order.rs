@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use photinus_engine::{
-    aggregation::release::Wanted,
+    aggregation::{Rewind, release::Wanted},
     options::{PrivateOrder, PrivateOrder::Ledger},
 };
-use photinus_testkit::network::{DEADLINE, Network, peer};
+use photinus_testkit::network::{DEADLINE, NAMESPACE, Network, peer};
 
 use crate::{
     inputs::{all_confirmed, confirmed, decisions_on, message, sent, until_final},
@@ -84,6 +84,18 @@ async fn the_order_is_chosen_once() {
     member.options.private_order = Ledger;
     member.start().await;
     sent(member, message(&[0], "t", 1)).await;
+    network.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payload_is_asked_for_at_once_when_somebody_says_so() {
+    let (network, ids) = without_a_payload().await;
+    until_it_waits(&network, ids[2]).await;
+    let lost = network.members[1].store.read(NAMESPACE).message(ids[1]).await.unwrap().unwrap();
+    let here = Rewind { sequence: None, batch: lost.batch };
+    network.members[2].namespace().rewind(here).await.expect("its pin is here");
+    until_final(&network.members[2], &ids).await;
+    assert_eq!(decisions_on(&network.members[2], "t").await, all_confirmed(&ids));
     network.stop().await;
 }
 
