@@ -18,7 +18,7 @@ use photinus_model::{
 use photinus_store::Feed;
 use serde_json::{Map, Value};
 
-use crate::core::Core;
+use crate::{core::Core, messaging::Sealed};
 
 /// Undecided messages that are remembered; more are looked up when they are decided.
 const REMEMBERED: usize = 100_000;
@@ -146,14 +146,29 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// This member has sent messages.
-    pub(crate) fn sent<'m>(&self, messages: impl Iterator<Item = &'m Message>) {
+    /// This member is about to store messages. They may be decided before it hears that they are stored.
+    pub(crate) fn offered(&self, sealed: &[Arc<Sealed>]) {
         let (mut inner, now) = (self.inner.lock(), Instant::now());
-        for message in messages {
-            if let Some(counts) = inner.of(Kind::of(message)) {
+        for sealed in sealed {
+            inner.remember(&sealed.message, Some(now));
+        }
+    }
+
+    /// They are stored.
+    pub(crate) fn sent(&self, sealed: &[Arc<Sealed>]) {
+        let mut inner = self.inner.lock();
+        for sealed in sealed {
+            if let Some(counts) = inner.of(Kind::of(&sealed.message)) {
                 counts.submitted += 1;
             }
-            inner.remember(message, Some(now));
+        }
+    }
+
+    /// They were not stored.
+    pub(crate) fn withdrawn(&self, sealed: &[Arc<Sealed>]) {
+        let mut inner = self.inner.lock();
+        for sealed in sealed {
+            inner.open.remove(&sealed.message.header.id);
         }
     }
 
@@ -291,6 +306,10 @@ mod tests {
         serde_json::from_value(message).unwrap()
     }
 
+    fn sealed(message: Message) -> Arc<Sealed> {
+        Arc::new(Sealed { message, data: Vec::new(), size: 0, sent: Mutex::default() })
+    }
+
     fn event(number: u128, kind: event::Type) -> Event {
         Event {
             id: Uuid::from_u128(number + 100),
@@ -308,7 +327,8 @@ mod tests {
     #[test]
     fn a_message_counts_once_whatever_the_number_of_its_topics() {
         let tally = Tally::default();
-        tally.sent([message(1, "broadcast"), message(2, "definition")].iter());
+        let sent = [sealed(message(1, "broadcast")), sealed(message(2, "definition"))];
+        tally.offered(&sent);
         tally.arrived(&[message(3, "private")]);
         let unknown = tally.decided(&[
             event(1, event::Type::MessageConfirmed),
@@ -318,11 +338,23 @@ mod tests {
             event(4, event::Type::MessageConfirmed),
             event(5, event::Type::IdentityConfirmed),
         ]);
+        // Whoever sent them hears that they are stored when they are decided already.
+        tally.sent(&sent);
         assert_eq!(unknown, [(Uuid::from_u128(4), true)]);
         let Counts { broadcasts, privates, .. } = tally.counts();
         assert_eq!((broadcasts.submitted, broadcasts.confirmed, broadcasts.took.count), (1, 1, 1));
         assert_eq!((privates.submitted, privates.rejected, privates.took.count), (0, 1, 0));
         assert!(tally.inner.lock().open.is_empty());
+    }
+
+    #[test]
+    fn nothing_is_remembered_of_what_was_not_stored() {
+        let tally = Tally::default();
+        let sent = [sealed(message(1, "broadcast"))];
+        tally.offered(&sent);
+        tally.withdrawn(&sent);
+        assert!(tally.inner.lock().open.is_empty());
+        assert_eq!(tally.counts().broadcasts.submitted, 0);
     }
 
     #[test]

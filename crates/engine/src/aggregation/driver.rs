@@ -425,12 +425,13 @@ impl Turn<'_> {
         let own = content.source == Source::Own;
         if !own {
             let now = self.group.now;
-            self.core.tally.arrived(&content.batch.payload.messages);
             contents::store(&mut self.group, content, now);
             self.names(&content.batch);
             let standing = self.ask(|rows| explain::batch(rows, &facts.batch)).await?;
             if standing.known {
                 self.compare(content).await?;
+            } else {
+                self.core.tally.arrived(&content.batch.payload.messages);
             }
             if let (Source::Peer(peer), false) = (&content.source, standing.known || standing.pinned) {
                 self.unpinned_content(&content.batch, peer)?;

@@ -31,7 +31,6 @@ impl Turn<'_> {
             self.told(told).await?;
         }
         let now = self.group.now;
-        self.core.tally.arrived(&content.batch.payload.messages);
         contents::store(&mut self.group, content, now);
         self.names(&content.batch);
         let missing = self.missing(&content.batch).await?;
@@ -109,6 +108,7 @@ impl Turn<'_> {
             if decided || !self.group.unpinned.insert(key) {
                 continue;
             }
+            self.core.tally.arrived(std::slice::from_ref(message));
             self.group.push(Change::UpdateMessage(change::Message {
                 id: key.id,
                 hash: Some(hash),

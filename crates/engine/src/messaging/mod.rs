@@ -51,7 +51,7 @@ pub(crate) async fn accept(core: &Arc<Core>, sealed: &[Arc<Sealed>]) -> Result<(
 pub(crate) async fn accept_one(core: &Arc<Core>, sealed: &Arc<Sealed>, confirm: bool) -> Result<(), Error> {
     let _counted = batching::in_crowd(core);
     let one = std::slice::from_ref(sealed);
-    core.backlog.reserve(one)?;
+    reserve(core, one)?;
     let mut undecided = Undecided { core, sealed: one };
     let mut outcome = None;
     if let Some(arriving) = batching::leave(core, sealed, confirm) {
@@ -64,7 +64,7 @@ pub(crate) async fn accept_one(core: &Arc<Core>, sealed: &Arc<Sealed>, confirm: 
     match outcome {
         None => store(core, one, Vec::new()).await,
         Some(Ok(())) => {
-            core.tally.sent(std::iter::once(&sealed.message));
+            core.tally.sent(one);
             Ok(())
         }
         Some(Err(error)) => Err(not_stored(core, one, error)),
@@ -73,8 +73,21 @@ pub(crate) async fn accept_one(core: &Arc<Core>, sealed: &Arc<Sealed>, confirm: 
 
 /// As [`accept`], with more changes in the same commit.
 async fn accept_with(core: &Arc<Core>, sealed: &[Arc<Sealed>], more: Vec<Change>) -> Result<(), Error> {
-    core.backlog.reserve(sealed)?;
+    reserve(core, sealed)?;
     store(core, sealed, more).await
+}
+
+/// Finds room for messages.
+fn reserve(core: &Core, sealed: &[Arc<Sealed>]) -> Result<(), Error> {
+    core.backlog.reserve(sealed)?;
+    core.tally.offered(sealed);
+    Ok(())
+}
+
+/// Gives the room of messages that are not stored to others.
+fn withdraw(core: &Core, sealed: &[Arc<Sealed>]) {
+    core.backlog.withdraw(sealed);
+    core.tally.withdrawn(sealed);
 }
 
 /// Stores messages for which there is room, and hands them to batching.
@@ -87,7 +100,7 @@ async fn store(core: &Arc<Core>, sealed: &[Arc<Sealed>], more: Vec<Change>) -> R
     undecided.sealed = &[];
     match stored {
         Ok(_) => {
-            core.tally.sent(sealed.iter().map(|sealed| &sealed.message));
+            core.tally.sent(sealed);
             sealed.iter().for_each(|message| batching::offer(core, Arc::clone(message)));
             Ok(())
         }
@@ -103,11 +116,11 @@ fn not_stored(core: &Arc<Core>, sealed: &[Arc<Sealed>], error: photinus_store::E
             error.into()
         }
         photinus_store::Error::Conflict(conflict) => {
-            core.backlog.withdraw(sealed);
+            withdraw(core, sealed);
             idempotency(sealed, conflict)
         }
         error => {
-            core.backlog.withdraw(sealed);
+            withdraw(core, sealed);
             error.into()
         }
     }
@@ -145,7 +158,7 @@ async fn look_up(core: &Arc<Core>, sealed: &[Arc<Sealed>]) -> Result<(), photinu
     certain::settled(core).await?;
     for message in sealed {
         match core.store.read(core.name()).message(message.message.header.id).await? {
-            None => core.backlog.withdraw(std::slice::from_ref(message)),
+            None => withdraw(core, std::slice::from_ref(message)),
             Some(found) if found.state == Some(State::Ready) => batching::offer(core, Arc::clone(message)),
             Some(_) => {}
         }
