@@ -37,6 +37,9 @@ pub(crate) fn admission(rows: &mut Rows, contract: u32, pos: Pos) -> Result<Admi
         return Ok(Admission::Taken);
     }
     let meta = rows.meta()?;
+    if meta.halted {
+        return Ok(Admission::Halted);
+    }
     if holds(&meta, pos) {
         return Ok(Admission::Held);
     }

@@ -62,6 +62,8 @@ pub enum Admission {
     Taken,
     /// Not now: the intake is held. It must be given again after the hold.
     Held,
+    /// Not by these rows: decisions rest on what the ledger withdrew.
+    Halted,
     /// Never: it is not of the contract that is in force at its position, or came out of order. It orders nothing.
     Never,
 }

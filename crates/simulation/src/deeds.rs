@@ -176,10 +176,6 @@ pub(crate) async fn decided_up_to(namespace: &Namespace, ledger: &Ledger) -> Opt
     let pinned =
         ledger.logs_from(1).into_iter().filter(|mined| of(&mined.pin.uuids)).map(|mined| mined.place.block).max();
     let contracts = namespace.multiparty_status().await.ok()?.contracts;
-    if contracts.active.problem.is_some() {
-        // It is not reading the ledger, and would not hear of what that takes back.
-        return None;
-    }
     let ends = contracts.terminated.iter().filter_map(|contract| Position::parse(&contract.info.final_event));
     Some(pinned.max(ends.map(|end| end.block).max()).unwrap_or(0))
 }

@@ -395,7 +395,8 @@ impl Blockchain for Member {
         let mut changes = ledger.shown.subscribe();
         let mut seen = listen.cursor.map_or(Shown::default(), |cursor| Shown {
             height: cursor.block,
-            forks: cursor.block_hash.parse().unwrap_or_default(),
+            // A block without a hash is none that can be missed.
+            forks: cursor.block_hash.parse().unwrap_or_else(|_| ledger.state.lock().forks.len()),
         });
         let contract = address(&listen.location);
         let task = tokio::spawn(async move {

@@ -1,7 +1,9 @@
 //! How far the logs of each contract are taken.
 
-use photinus_model::JsonText;
-use photinus_ports::blockchain::{Cursor, Position};
+use std::collections::BTreeSet;
+
+use photinus_model::{Hash, JsonText};
+use photinus_ports::blockchain::{Cursor, Delivery, Log, PinEvent, Position};
 use photinus_store::Change;
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +16,10 @@ pub(super) struct Taken {
     pub(super) cursor: Option<Cursor>,
     /// The last log that was taken; the stream may repeat logs, and a repeated one is skipped.
     pub(super) last: Option<Position>,
+    /// Logs above the cursor, of a delivery that was not taken to its end. The adapter does not know that they were taken, so it
+    /// does not say when the ledger withdraws them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(super) beyond: BTreeSet<(Position, Hash)>,
 }
 
 impl Taken {
@@ -22,13 +28,54 @@ impl Taken {
         self.last.is_some_and(|last| position <= last)
     }
 
+    /// The first block in which a delivery has other logs than were taken above the cursor: the ledger withdrew it.
+    pub(super) fn withdrawn(&self, delivery: &Delivery) -> Option<u64> {
+        let (last, _) = self.beyond.last()?;
+        let above = |position: Position| self.cursor.as_ref().is_none_or(|cursor| position.block > cursor.block);
+        let logs = delivery.logs.iter().filter(|log| above(log.position) && log.position <= *last);
+        let told: BTreeSet<_> = logs.map(|log| (log.position, digest(log))).collect();
+        let taken = self.beyond.iter().filter(|(position, _)| position.block <= delivery.cursor.block);
+        let taken: BTreeSet<_> = taken.copied().collect();
+        taken.symmetric_difference(&told).next().map(|(position, _)| position.block)
+    }
+
+    /// Notes a log that was taken.
+    pub(super) fn take(&mut self, log: &Log) {
+        self.last = Some(log.position);
+        self.beyond.insert((log.position, digest(log)));
+    }
+
+    /// Notes that a delivery was taken to its end.
+    pub(super) fn reach(&mut self, cursor: Cursor) {
+        self.beyond.retain(|(position, _)| position.block > cursor.block);
+        self.cursor = Some(cursor);
+    }
+
     /// Forgets that logs from this block on were taken.
     pub(super) fn retract(&mut self, block: u64) {
         if self.last.is_some_and(|last| last.block >= block) {
             // The highest position below the block: every log before it was taken.
             self.last = block.checked_sub(1).map(|block| Position { block, transaction: u32::MAX, log: u32::MAX });
         }
+        self.beyond.retain(|(position, _)| position.block < block);
+        if let Some(cursor) = self.cursor.take_if(|cursor| cursor.block >= block) {
+            // Should this delivery not be taken to its end, its blocks are not to be withdrawn once more.
+            let before = block.checked_sub(1).map(|block| Cursor { block, block_hash: String::new() });
+            self.cursor = before.filter(|before| before.block < cursor.block);
+        }
     }
+}
+
+/// What a log says, as far as anything is made of it.
+fn digest(log: &Log) -> Hash {
+    let PinEvent { signer, action, uuids, batch_hash, payload_ref, contexts } = &log.pin;
+    let mut parts: Vec<&[u8]> = Vec::with_capacity(contexts.len() + 6);
+    for text in [&log.transaction_hash, signer, action, payload_ref] {
+        parts.extend([text.as_bytes(), &[0]]);
+    }
+    parts.extend([uuids.as_slice(), batch_hash.as_slice()]);
+    parts.extend(contexts.iter().map(|context| context.as_bytes().as_slice()));
+    Hash::concat(&parts)
 }
 
 fn key(contract: u32) -> Vec<u8> {
@@ -64,7 +111,7 @@ mod tests {
 
     #[test]
     fn repeated_logs_are_covered_until_they_are_withdrawn() {
-        let mut taken = Taken { cursor: None, last: Some(at(5, 3)) };
+        let mut taken = Taken { last: Some(at(5, 3)), ..Taken::default() };
         assert!(taken.covers(at(5, 3)) && taken.covers(at(4, 9)) && !taken.covers(at(5, 4)));
         taken.retract(6);
         assert!(taken.covers(at(5, 3)));
@@ -72,5 +119,55 @@ mod tests {
         assert!(!taken.covers(at(5, 0)) && taken.covers(at(4, 9)));
         taken.retract(0);
         assert!(!taken.covers(at(0, 0)));
+    }
+
+    fn log(position: Position, signer: &str) -> Log {
+        Log {
+            position,
+            name: "BatchPin".into(),
+            transaction_hash: "0x01".into(),
+            timestamp: photinus_model::Time::from_unix_nanos(0),
+            output: serde_json::Map::default(),
+            info: serde_json::Map::default(),
+            pin: PinEvent {
+                signer: signer.into(),
+                action: String::new(),
+                uuids: [0; 32],
+                batch_hash: [0; 32],
+                payload_ref: String::new(),
+                contexts: vec![Hash::of("t")],
+            },
+        }
+    }
+
+    fn cursor(block: u64) -> Cursor {
+        Cursor { block, block_hash: "0x02".into() }
+    }
+
+    fn delivery(logs: &[Log], up_to: u64) -> Delivery {
+        Delivery { retracted_from: None, logs: logs.to_vec(), cursor: cursor(up_to) }
+    }
+
+    #[test]
+    fn what_is_withdrawn_above_the_cursor_is_noticed() {
+        let logs = [log(at(5, 0), "a"), log(at(6, 0), "b"), log(at(6, 1), "c"), log(at(7, 0), "d")];
+        let mut taken = Taken { cursor: Some(cursor(4)), ..Taken::default() };
+        assert_eq!(taken.withdrawn(&delivery(&logs, 7)), None);
+        logs[..3].iter().for_each(|log| taken.take(log));
+        // The same again, whole or in parts, with what was not taken before.
+        assert_eq!(taken.withdrawn(&delivery(&logs, 7)), None);
+        assert_eq!(taken.withdrawn(&delivery(&logs[..1], 5)), None);
+        // Another one in the place of one, one less, and one more.
+        let other = [logs[0].clone(), log(at(6, 0), "x"), logs[2].clone()];
+        assert_eq!(taken.withdrawn(&delivery(&other, 7)), Some(6));
+        assert_eq!(taken.withdrawn(&delivery(&logs[..2], 7)), Some(6));
+        assert_eq!(taken.withdrawn(&delivery(&[], 5)), Some(5));
+        assert_eq!(taken.withdrawn(&delivery(&[logs[0].clone(), log(at(5, 1), "e")], 5)), Some(5));
+        taken.reach(cursor(5));
+        assert_eq!(taken.withdrawn(&delivery(&logs[1..], 7)), None);
+        taken.retract(6);
+        assert!(taken.beyond.is_empty() && taken.cursor == Some(cursor(5)));
+        taken.retract(5);
+        assert_eq!(taken.cursor, Some(Cursor { block: 4, block_hash: String::new() }));
     }
 }

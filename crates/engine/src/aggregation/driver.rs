@@ -155,8 +155,9 @@ impl Driver {
         for (index, entry) in entries.iter().enumerate() {
             match &entry.job {
                 Job::Ledger(contract, version, delivery) => {
-                    if !turn.delivery(*contract, *version, delivery).await? {
-                        core.multiparty.cut();
+                    let admission = turn.delivery(*contract, *version, delivery).await?;
+                    if admission != Admission::Taken {
+                        core.multiparty.cut(&core, admission == Admission::Halted);
                         cut.push(index);
                     }
                 }
@@ -278,45 +279,45 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// Takes a delivery of the ledger. `false` when it was not taken to its end, because no log is taken for the time being: the
-    /// cursor stays, so that the stream starts anew at what was left.
-    async fn delivery(&mut self, contract: u32, version: u8, delivery: &Delivery) -> Result<bool, Error> {
+    /// Takes a delivery of the ledger. When it was not taken to its end, because no log is taken for the time being, the cursor
+    /// stays, so that the stream starts anew at what was left.
+    async fn delivery(&mut self, contract: u32, version: u8, delivery: &Delivery) -> Result<Admission, Error> {
         self.driver.machine.set_legacy_namespace(super::legacy(self.core));
         let mut taken = match self.driver.cursors.get(&contract) {
             Some(taken) => taken.clone(),
             None => cursor::load(self.core, contract).await?,
         };
-        if let Some(block) = delivery.retracted_from {
+        if let Some(block) = delivery.retracted_from.into_iter().chain(taken.withdrawn(delivery)).min() {
             tracing::warn!(namespace = self.core.name(), block, "the ledger withdrew blocks");
             let from = photinus_sequencing::facts::Pos { block, tx: 0, log: 0 };
             taken.retract(block);
             self.fact(&Fact::Retracted(from)).await?;
         }
-        let mut whole = true;
+        let mut admission = Admission::Taken;
         for log in &delivery.logs {
             if taken.covers(log.position) {
                 continue;
             }
-            if !self.log(contract, version, log).await? {
-                whole = false;
+            admission = self.log(contract, version, log).await?;
+            if admission != Admission::Taken {
                 break;
             }
-            taken.last = Some(log.position);
+            taken.take(log);
         }
-        if whole {
-            taken.cursor = Some(delivery.cursor.clone());
+        if admission == Admission::Taken {
+            taken.reach(delivery.cursor.clone());
         }
         self.group.push(cursor::store(contract, &taken)?);
         self.driver.cursors.insert(contract, taken);
-        Ok(whole)
+        Ok(admission)
     }
 
-    /// Takes a log. `false` when it must be given again later.
-    async fn log(&mut self, contract: u32, version: u8, log: &Log) -> Result<bool, Error> {
+    /// Takes a log. Answers why not, when it must be given again later.
+    async fn log(&mut self, contract: u32, version: u8, log: &Log) -> Result<Admission, Error> {
         let pos = ledger::pos(log.position);
         let admission = self.driver.machine.ask(|rows| explain::admission(rows, contract, pos)).await?;
-        if admission == Admission::Held {
-            return Ok(false);
+        if matches!(admission, Admission::Held | Admission::Halted) {
+            return Ok(admission);
         }
         let counts = admission == Admission::Taken;
         self.core.aggregation.took_log(log.timestamp, self.group.now);
@@ -352,7 +353,7 @@ impl Turn<'_> {
                 self.at_hand().await?;
             }
         }
-        Ok(true)
+        Ok(Admission::Taken)
     }
 
     /// Takes contents whose fetch would begin with this commit and that are here already, as long as the commit stays bounded.

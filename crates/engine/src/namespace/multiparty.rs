@@ -44,6 +44,8 @@ pub(crate) struct Multiparty {
     listening: AtomicBool,
     /// The stream was told to end with a log that must be given again.
     cut: AtomicBool,
+    /// A stream that was cut is about to start anew.
+    again: AtomicBool,
 }
 
 /// The stream of a contract's events.
@@ -89,6 +91,7 @@ impl Multiparty {
             stream: tokio::sync::Mutex::new(None),
             listening: AtomicBool::new(false),
             cut: AtomicBool::new(false),
+            again: AtomicBool::new(false),
         })
     }
 
@@ -262,12 +265,28 @@ impl Multiparty {
         }
     }
 
-    /// Takes note that a log was not taken and its stream ends: it starts anew at that log when logs are taken again.
-    pub(crate) fn cut(&self) {
+    /// Takes note that a log was not taken and its stream ends: it starts anew at that log when logs are taken again. Until
+    /// then it does so now and then, to hear when the ledger withdraws what holds it up. When it is `halted` it never goes on.
+    pub(crate) fn cut(&self, core: &Arc<Core>, halted: bool) {
         self.cut.store(true, Ordering::Release);
         self.listening.store(false, Ordering::Relaxed);
-        let withdrawn = "logs were withdrawn that decisions rest on: the namespace must be rebuilt";
-        self.held.write().get_or_insert_with(|| withdrawn.to_owned());
+        if halted {
+            let why = "logs were withdrawn that decisions rest on: the namespace must be rebuilt";
+            *self.held.write() = Some(why.to_owned());
+            return;
+        }
+        let why = "the end of the contract cannot be judged yet, or no next one is configured";
+        self.held.write().get_or_insert_with(|| why.to_owned());
+        if !self.again.swap(true, Ordering::AcqRel) {
+            let owner = Arc::clone(core);
+            core.tasks.spawn_once("ledger stream while no log is taken", async move {
+                let goes_on = owner.tasks.pause(owner.options.retry.maximum).await;
+                owner.multiparty.again.store(false, Ordering::Release);
+                if goes_on && owner.multiparty.cut.load(Ordering::Acquire) {
+                    listen_later(&owner, "ledger stream");
+                }
+            });
+        }
     }
 
     /// Whether a contract of the network so far is of version 1.

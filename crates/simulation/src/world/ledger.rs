@@ -92,11 +92,12 @@ impl Ledger {
 
     /// Where a stream begins, or goes on. The hash of a block tells how many forks there were when it was made.
     pub(crate) fn mark(&self, cursor: Option<&Cursor>, first: FirstEvent) -> Mark {
-        if let Some(cursor) = cursor {
-            let forks = usize::from_str_radix(cursor.block_hash.get(2..34).unwrap_or_default(), 16);
-            return Mark { block: cursor.block, forks: forks.unwrap_or(0) };
-        }
         let state = self.state.lock();
+        if let Some(cursor) = cursor {
+            // A block without a hash is none that can be missed.
+            let forks = usize::from_str_radix(cursor.block_hash.get(2..34).unwrap_or_default(), 16);
+            return Mark { block: cursor.block, forks: forks.unwrap_or(state.forks.len()) };
+        }
         let block = match first {
             FirstEvent::Oldest => 0,
             FirstEvent::Block(number) => number.saturating_sub(1),

@@ -184,6 +184,48 @@ async fn without_a_next_contract_the_intake_is_held_until_there_is_one() {
     network.stop().await;
 }
 
+/// The ledger withdraws the end of a contract while nobody takes logs because of it. Where its block was the last that was taken
+/// whole the adapter says so; where it was taken in part, only the logs themselves show it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_that_the_ledger_withdraws_holds_nobody_up() {
+    for at_once in [false, true] {
+        let network = Network::registered(2).await;
+        if at_once {
+            network.ledger.hold();
+        }
+        let kept = network.ledger.pins().len() as u64;
+        network.ledger.inject(termination(&key(0)));
+        let behind = PinEvent { contexts: vec![photinus_model::Hash::of("x")], ..termination(&key(1)) };
+        network.ledger.inject(behind);
+        network.ledger.release();
+        for member in &network.members {
+            member
+                .until("the intake is held", |_| async {
+                    member.namespace().status().await.unwrap().multiparty.problem.is_some()
+                })
+                .await;
+            member
+                .until("the stream ends", |_| async {
+                    member.namespace().multiparty_status().await.unwrap().contracts.active.status == "unknown"
+                })
+                .await;
+        }
+        let other = PinEvent { action: "firefly:nothing".to_owned(), ..termination(&key(1)) };
+        network.ledger.fork(kept + 1, vec![other]);
+        for member in &network.members {
+            member
+                .until("logs are taken again", |_| async {
+                    member.namespace().status().await.unwrap().multiparty.problem.is_none()
+                })
+                .await;
+            until_on(member, 0).await;
+        }
+        let id = confirmed(&network.members[0], message("t", "goes on")).await.header.id;
+        check_order(&network, "t", &[id]).await;
+        network.stop().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stranger_ends_nothing() {
     let network = ready_to_move(2).await;
