@@ -162,7 +162,9 @@ impl Member {
             namespace.abort().await;
         }
         // A start that is under way finds neither store nor ledger, and ends.
-        let _ended = running.start.await;
+        if !running.start.is_finished() {
+            let _ended = running.start.await;
+        }
         let late = running.namespace.lock().take();
         if let Some(namespace) = late {
             namespace.abort().await;

@@ -58,12 +58,25 @@ pub struct Report {
     pub lines: Vec<String>,
 }
 
-/// Runs a seed.
-///
-/// # Panics
-/// When the machine has no place for the members' databases.
+/// Runs a seed. A panic in it is one of the things that are not as they must be.
 #[must_use]
 pub fn run(seed: u64, settings: &Settings) -> Report {
+    std::panic::catch_unwind(|| run_to_its_end(seed, settings)).unwrap_or_else(|_| Report {
+        seed,
+        digest: (Hash::of("panic"), 0),
+        members: 0,
+        hostile: false,
+        accepted: 0,
+        crashes: 0,
+        forks: 0,
+        blocks: 0,
+        simulated: Duration::ZERO,
+        violations: vec!["it panicked".to_owned()],
+        lines: Vec::new(),
+    })
+}
+
+fn run_to_its_end(seed: u64, settings: &Settings) -> Report {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_time().start_paused(true).build().expect("a runtime starts");
     let folder = tempfile::Builder::new().prefix("photinus-simulation").tempdir().expect("a folder is made");
