@@ -3,6 +3,9 @@
 //! What is written is what the engine leaves behind of a message: the message, its data, its batch with transaction, operations and
 //! pins, the event of the ledger and those of the messages. Nothing of it waits for anything. The ids are the same in every run.
 
+use std::iter::successors;
+
+use futures::{StreamExt, TryStreamExt, future, stream};
 use photinus_model::{
     Hash, JsonText, Time, Uuid, batch,
     blockchain_event::{BlockchainEvent, TxRef},
@@ -20,6 +23,8 @@ use crate::{
     store::Store,
 };
 
+/// Batches that are written at the same time.
+const UNDER_WAY: usize = 8;
 /// Nanoseconds from one message to the next.
 const APART: i64 = 1_000_000;
 /// Groups that private messages are for.
@@ -54,15 +59,13 @@ pub struct Shape {
 /// When the store refuses or does not answer.
 pub async fn fill(store: &Store, shape: &Shape) -> Result<(), Error> {
     let end = shape.from.saturating_add(shape.messages);
-    let mut first = shape.from;
-    while first < end {
-        let count = shape.batch.clamp(1, end - first);
+    let firsts = successors(Some(shape.from), |first| first.checked_add(shape.batch.max(1)));
+    let sets = firsts.take_while(|first| *first < end).map(|first| {
         let mut set = ChangeSet::new(&shape.namespace);
-        Batch { shape, first, count }.write(&mut set);
-        store.submit(set).await?;
-        first += count;
-    }
-    Ok(())
+        Batch { shape, first, count: shape.batch.clamp(1, end - first) }.write(&mut set);
+        store.submit(set)
+    });
+    stream::iter(sets).buffered(UNDER_WAY).try_for_each(|_| future::ready(Ok(()))).await
 }
 
 /// An id that looks random and is the same in every run.

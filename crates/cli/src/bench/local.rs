@@ -138,8 +138,8 @@ impl<'a> Local<'a> {
         network::down(&self.layout, &self.stack).await?;
         let began = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let began = began.saturating_sub(Duration::from_secs(30 * 24 * 3_600)).as_nanos();
-        for member in &self.stack.members {
-            self.ground.output.say(format_args!("{messages} messages for {}", member.org_name));
+        self.ground.output.say(format_args!("{messages} messages for every member"));
+        let members = self.stack.members.iter().map(|member| async {
             let loaded = config::load(&self.layout.config(member.index)).map_err(|error| refused(&error))?;
             let shape = Shape {
                 namespace: "default".to_owned(),
@@ -149,8 +149,9 @@ impl<'a> Local<'a> {
                 batch: BATCH,
                 began: i64::try_from(began).unwrap_or_default(),
             };
-            measure::fill(&loaded.config, &shape).await.map_err(|error| refused(&error))?;
-        }
+            measure::fill(&loaded.config, &shape).await.map_err(|error| refused(&error))
+        });
+        futures::future::try_join_all(members).await?;
         self.filled = messages;
         self.again().await
     }
