@@ -228,6 +228,9 @@ pub struct Release {
     /// Give it up on this node alone, at once and without a vote. The node then differs from the others if it still comes to them.
     #[arg(long)]
     pub alone: bool,
+    /// Vote although this node waits for nothing there: other members do.
+    #[arg(long, conflicts_with = "alone")]
+    pub for_others: bool,
     /// Where the node's API is.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:5000")]
     pub url: String,

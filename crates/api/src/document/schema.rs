@@ -251,6 +251,7 @@ const SHAPES: &[(&str, &str)] = &[
     ),
     ("Evidence", "batch:uuid hash:hash message:uuid digest:hash from:string"),
     ("TopicPosition", "position:string"),
+    ("TopicVote", "position:string forOthers:bool"),
     ("TopicRelease", "position:string batch:uuid undecided:int votes:string[] owner:string electorate:int"),
     ("ChartHistogram", "count:string timestamp:time types:ChartType[] isCapped:bool"),
     ("ChartType", "count:string type:string"),

@@ -1,7 +1,7 @@
 //! `/status` and `/namespaces`.
 
 use http::StatusCode;
-use photinus_engine::aggregation::release::Wanted;
+use photinus_engine::aggregation::release::{Vote, Wanted};
 use serde::Serialize;
 
 use crate::{
@@ -30,7 +30,7 @@ pub(super) static ROUTES: &[Route] = &[
     Route::get("status/topics", "getStatusTopics", |r| Box::pin(topics(r))).with(LIMIT).gives("BlockedTopic[]"),
     Route::post("status/topics/release", "postStatusTopicsRelease", |r| Box::pin(release(r)))
         .status(202)
-        .takes("TopicPosition")
+        .takes("TopicVote")
         .gives("TopicRelease"),
     Route::post("status/topics/abandon", "postStatusTopicsAbandon", |r| Box::pin(abandon(r)))
         .takes("TopicPosition")
@@ -127,8 +127,8 @@ async fn topics(request: Request) -> Answer {
 
 /// Votes on the ledger to give up a batch that does not come. It is given up when the votes are enough, on every member alike.
 async fn release(mut request: Request) -> Answer {
-    let wanted: Wanted = request.json().await?;
-    reply::json(StatusCode::ACCEPTED, &request.namespace()?.release(&wanted).await?)
+    let vote: Vote = request.json().await?;
+    reply::json(StatusCode::ACCEPTED, &request.namespace()?.release(&vote).await?)
 }
 
 /// Gives up a batch that does not come, on this node alone.

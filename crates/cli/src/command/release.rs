@@ -11,7 +11,11 @@ use crate::{args::Release, error::Error, network::client::Client, output::Output
 pub(crate) async fn run(args: Release, output: Output) -> Result<(), Error> {
     let client = Client::at(&args.url, &args.namespace);
     let call = if args.alone { "status/topics/abandon" } else { "status/topics/release" };
-    let answer = client.post(call, &json!({ "position": args.position })).await?;
+    let mut body = json!({ "position": args.position });
+    if args.for_others {
+        body["forOthers"] = true.into();
+    }
+    let answer = client.post(call, &body).await?;
     match serde_json::from_value(answer.clone()) {
         Ok(votes) => output.data(&Told { answer, votes, alone: args.alone }),
         // A later node may tell it in another form; it is data all the same.

@@ -33,6 +33,19 @@ pub struct Wanted {
     pub position: String,
 }
 
+/// What is to be given up by a vote.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Vote {
+    /// What.
+    #[serde(flatten)]
+    pub wanted: Wanted,
+    /// Vote although nothing of it is undecided here, because other members wait for it. A stranger can pin a private batch
+    /// openly: those who have it know that the pin orders nothing, and all others wait.
+    #[serde(default)]
+    pub for_others: bool,
+}
+
 /// How it stands with giving something up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Votes {
@@ -57,9 +70,9 @@ impl Namespace {
     /// stood before it.
     ///
     /// # Errors
-    /// When nothing undecided stands there, or this member has no vote.
-    pub async fn release(&self, wanted: &Wanted) -> Result<Votes, Error> {
-        let votes = self.undecided(wanted).await?;
+    /// When nothing stands there, or nothing undecided and the vote is not for others, or this member has no vote.
+    pub async fn release(&self, vote: &Vote) -> Result<Votes, Error> {
+        let votes = self.standing(&vote.wanted, if vote.for_others { 0 } else { 1 }).await?;
         operations::vote(self, &votes.position).await?;
         Ok(votes)
     }
@@ -69,7 +82,7 @@ impl Namespace {
     /// # Errors
     /// When nothing undecided stands there.
     pub async fn abandon(&self, wanted: &Wanted) -> Result<Votes, Error> {
-        let votes = self.undecided(wanted).await?;
+        let votes = self.standing(wanted, 1).await?;
         let core = self.core();
         if let Some(position) = Position::parse(&votes.position) {
             let done = core.aggregation.abandon(ledger::pos(position)).await;
@@ -78,11 +91,11 @@ impl Namespace {
         Ok(votes)
     }
 
-    /// What stands at a position and is not decided.
-    async fn undecided(&self, wanted: &Wanted) -> Result<Votes, Error> {
+    /// What stands at a position, with at least so many values that are not decided.
+    async fn standing(&self, wanted: &Wanted, undecided: usize) -> Result<Votes, Error> {
         let parsed = Position::parse(&wanted.position);
         let position = parsed.ok_or_else(|| Error::Position(wanted.position.clone()))?;
-        let votes = self.votes(position).await?.filter(|votes| votes.undecided > 0);
+        let votes = self.votes(position).await?.filter(|votes| votes.undecided >= undecided);
         votes.ok_or_else(|| Error::NothingOpen(position.protocol_id()))
     }
 

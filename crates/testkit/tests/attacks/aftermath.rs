@@ -27,6 +27,10 @@ impl Fate {
     pub(crate) fn id(&self) -> Uuid {
         self.id
     }
+
+    pub(crate) fn hash(&self) -> Hash {
+        self.hash
+    }
 }
 
 pub(crate) fn confirmed(letter: &Letter) -> Fate {

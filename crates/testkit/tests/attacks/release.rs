@@ -1,10 +1,20 @@
 //! Giving up what will never come, and those who would give up what is not theirs.
 
-use photinus_engine::{Kind, aggregation::release::Wanted};
-use photinus_model::{blockchain_event::BlockchainEvent, event};
+use std::time::Duration;
+
+use photinus_engine::{
+    Kind,
+    aggregation::release::{Vote, Wanted},
+};
+use photinus_model::{
+    blockchain_event::BlockchainEvent,
+    event,
+    message::{Input, State},
+};
 use photinus_ports::blockchain::PinEvent;
 use photinus_query::Query;
 use photinus_testkit::network::{Member, NAMESPACE, Network, key};
+use serde_json::json;
 
 use crate::{
     aftermath::{confirmed, held_up, honest, settle, survived, waits},
@@ -26,6 +36,10 @@ fn wanted(position: &str) -> Wanted {
     Wanted { position: position.to_owned() }
 }
 
+fn ballot(position: &str) -> Vote {
+    Vote { wanted: wanted(position), for_others: false }
+}
+
 /// Events that tell of something given up together.
 async fn told(member: &Member) -> Vec<event::Event> {
     let events = member.events_after(-1).await;
@@ -40,14 +54,14 @@ async fn more_than_half_of_the_organisations_release_what_a_stranger_pinned() {
     let position = held_up(&network, "closed", "content").await.position.protocol_id();
     // Who is nobody has no vote, nor has one organisation two.
     network.ledger.inject(vote(STRANGER, &position));
-    let first = network.members[0].namespace().release(&wanted(&position)).await.unwrap();
+    let first = network.members[0].namespace().release(&ballot(&position)).await.unwrap();
     assert_eq!((first.undecided, first.owner, first.electorate), (1, None, Some(3)));
     network.ledger.inject(vote(&key(0), &position));
     let open = honest(&network, 1, "open").await;
     settle(&network, std::slice::from_ref(&open)).await;
     held_up(&network, "closed", "content").await;
     waits(&network, &stuck, "earlier").await;
-    let second = network.members[1].namespace().release(&wanted(&position)).await.unwrap();
+    let second = network.members[1].namespace().release(&ballot(&position)).await.unwrap();
     assert_eq!(second.votes, ["did:firefly:org/org_0"]);
     settle(&network, std::slice::from_ref(&stuck)).await;
     for member in &network.members {
@@ -58,7 +72,7 @@ async fn more_than_half_of_the_organisations_release_what_a_stranger_pinned() {
         assert_eq!(record.protocol_id, position);
         let blocked = member.namespace().blocked_topics(10).await.unwrap();
         assert!(blocked.is_empty(), "member {}: {blocked:?}", member.index);
-        let refused = member.namespace().release(&wanted(&position)).await.unwrap_err();
+        let refused = member.namespace().release(&ballot(&position)).await.unwrap_err();
         assert_eq!(refused.kind(), Kind::NotFound);
     }
     survived(&mut network, &[stuck, open]).await;
@@ -78,7 +92,7 @@ async fn what_was_given_up_is_not_decided_when_it_comes_after_all() {
     send(&network, &org(1), &[&after]);
     waits(&network, &confirmed(&after), "earlier").await;
     // Its own organisation needs nobody else.
-    let told = network.members[0].namespace().release(&wanted(&position)).await.unwrap();
+    let told = network.members[0].namespace().release(&ballot(&position)).await.unwrap();
     assert_eq!(told.owner.as_deref(), Some("did:firefly:org/org_0"));
     settle(&network, &[confirmed(&after)]).await;
     network.members.iter().for_each(|member| member.storage.release(&reference));
@@ -107,14 +121,14 @@ async fn what_is_decided_or_nowhere_is_not_released() {
         network.members[0].store.read(NAMESPACE).find::<BlockchainEvent>(&Query::first(100)).await.unwrap().items;
     let decided = records.into_iter().map(|record| record.protocol_id).max().unwrap();
     for position in [decided.as_str(), "999999999999/000000/000000", "000000000000/000000/000000"] {
-        assert_eq!(namespace.release(&wanted(position)).await.unwrap_err().kind(), Kind::NotFound, "{position}");
+        assert_eq!(namespace.release(&ballot(position)).await.unwrap_err().kind(), Kind::NotFound, "{position}");
         assert_eq!(namespace.abandon(&wanted(position)).await.unwrap_err().kind(), Kind::NotFound, "{position}");
         // Whoever writes to the ledger by other means gets no further.
         network.ledger.inject(vote(&key(0), position));
         network.ledger.inject(vote(&key(1), position));
     }
     for nonsense in ["", "1/2", "a/b/c", "-1/0/0"] {
-        assert_eq!(namespace.release(&wanted(nonsense)).await.unwrap_err().kind(), Kind::BadInput, "{nonsense}");
+        assert_eq!(namespace.release(&ballot(nonsense)).await.unwrap_err().kind(), Kind::BadInput, "{nonsense}");
         network.ledger.inject(vote(&key(0), nonsense));
     }
     let behind = honest(&network, 1, "bills").await;
@@ -140,5 +154,42 @@ async fn a_node_gives_up_alone() {
     assert_eq!(events.iter().filter(|event| event.topic == "photinus_abandoned").count(), 1);
     let other = network.members[1].namespace().why_topic("closed").await.unwrap();
     assert_eq!(other.map(|wait| wait.kind), Some("content"));
+    network.stop().await;
+}
+
+/// A stranger pins a private batch openly, with a payload that is nowhere: who has it is not held up, everybody else is.
+#[tokio::test(flavor = "multi_thread")]
+async fn members_of_a_group_vote_for_those_who_wait_for_its_batch() {
+    let network = Network::registered(3).await;
+    let body = json!({ "header": { "topics": ["ours"] }, "data": [{ "value": "private" }],
+        "group": { "members": [{ "identity": "org_0" }, { "identity": "org_1" }] } });
+    let input: Input = serde_json::from_str(&body.to_string()).unwrap();
+    let private = network.members[0].namespace().send_private(input, Some(Duration::from_secs(30))).await.unwrap();
+    let read = network.members[0].store.read(NAMESPACE);
+    let batch = read.batch(private.batch.unwrap()).await.unwrap().unwrap();
+    let mut pin = junk(&["closed"], "nowhere");
+    pin.uuids[16..].copy_from_slice(batch.id.as_bytes());
+    pin.batch_hash = *batch.hash.unwrap().as_bytes();
+    network.ledger.inject(pin);
+    let stuck = honest(&network, 2, "closed").await;
+    let outsider = &network.members[2];
+    outsider
+        .until("the topic to wait", |_| async { outsider.namespace().why_topic("closed").await.unwrap().is_some() })
+        .await;
+    let position = outsider.namespace().why_topic("closed").await.unwrap().unwrap().position.protocol_id();
+    for member in &network.members[..2] {
+        let (id, hash) = (stuck.id(), stuck.hash());
+        member
+            .until("it is not held up", |store| async move {
+                let found = store.read(NAMESPACE).message_with_hash(id, hash).await.unwrap();
+                found.is_some_and(|message| message.state.is_some_and(State::is_final))
+            })
+            .await;
+        let refused = member.namespace().release(&ballot(&position)).await.unwrap_err();
+        assert_eq!(refused.kind(), Kind::NotFound);
+        let vote = Vote { for_others: true, ..ballot(&position) };
+        assert_eq!(member.namespace().release(&vote).await.unwrap().undecided, 0);
+    }
+    settle(&network, &[stuck]).await;
     network.stop().await;
 }
