@@ -43,7 +43,7 @@ pub enum Error {
     #[error("'{0}' is not a position: give 'position' as status/topics tells it, such as 000000000012/000000/000001")]
     Position(String),
     /// `FF10109`: nothing to give up.
-    #[error("nothing undecided is pinned at {0}: it is decided, was given up, or never was")]
+    #[error("nothing undecided is pinned at {0}, or nothing at all; with forOthers you vote for members that wait")]
     NothingOpen(String),
     /// `FF00130`: not a status.
     #[error("'{0}' is not a status of an operation: use Initialized, Pending, Succeeded or Failed")]
