@@ -150,6 +150,12 @@ impl Bridge {
         self.place(subject, false)
     }
 
+    /// How many of these messages somebody waits for.
+    pub(crate) fn awaited(&self, messages: impl IntoIterator<Item = Uuid>) -> usize {
+        let waiting = self.waiting.lock();
+        messages.into_iter().filter(|message| waiting.by_subject.contains_key(&Subject::Of(*message))).count()
+    }
+
     fn place(&self, subject: Subject, copy: bool) -> Result<Waiter, Error> {
         let (wake, verdict) = oneshot::channel();
         let mut waiting = self.waiting.lock();

@@ -98,7 +98,7 @@ async fn run(core: Arc<Core>, processor: Arc<Processor>) -> Result<(), serde_jso
     if let Some(outbound) = unfinished {
         flush(&core, &processor, outbound).await;
     }
-    let mut pinned: Option<confirm::Waiter> = None;
+    let mut pinned: Option<Pinned> = None;
     loop {
         if let Some(pinned) = pinned.take() {
             gather(&core, &processor, &bounds, pinned).await;
@@ -118,8 +118,7 @@ async fn run(core: Arc<Core>, processor: Arc<Processor>) -> Result<(), serde_jso
             Ok(Work::Messages(messages)) => {
                 let since = Instant::now();
                 if let Some(outbound) = sealed(&core, &processor, &mut nonces, messages).await? {
-                    let last = outbound.batch.payload.messages.last().filter(|_| outbound.is_pinned());
-                    pinned = last.and_then(|message| core.confirmations.register(message.header.id).ok());
+                    pinned = Pinned::watch(&core, &outbound);
                     flush(&core, &processor, Arc::new(outbound)).await;
                 }
                 processor.queue.paced(since.elapsed());
@@ -129,19 +128,55 @@ async fn run(core: Arc<Core>, processor: Arc<Processor>) -> Result<(), serde_jso
     }
 }
 
+/// A batch on its way to the ledger.
+struct Pinned {
+    /// Waits for its last message to be decided.
+    decided: confirm::Waiter,
+    /// How many requests wait for its messages to be decided.
+    callers: usize,
+}
+
+impl Pinned {
+    fn watch(core: &Core, outbound: &Outbound) -> Option<Self> {
+        let messages = &outbound.batch.payload.messages;
+        let last = messages.last().filter(|_| outbound.is_pinned())?;
+        let callers = core.confirmations.awaited(messages.iter().map(|message| message.header.id));
+        Some(Self { decided: core.confirmations.register(last.header.id).ok()?, callers })
+    }
+}
+
 /// Lets the next batch fill while the ledger is busy with the one before, which costs as much as a large one: until that is
-/// decided, but not longer than a fast ledger takes, and not once the next one is full.
-async fn gather(core: &Core, processor: &Processor, bounds: &Bounds, pinned: confirm::Waiter) {
-    tokio::select! {
+/// decided, but not longer than a fast ledger takes, and not once the next one is full. Once it is decided, its callers are
+/// likely to come back with their next messages, within moments of each other: those go together too.
+async fn gather(core: &Core, processor: &Processor, bounds: &Bounds, pinned: Pinned) {
+    let (author, queue) = (&processor.stream.author, &processor.queue);
+    let together = queue.len() + pinned.callers;
+    let decided = tokio::select! {
         biased;
-        _ = pinned.verdict(GATHER) => {}
-        () = processor.queue.full(&processor.stream.author, bounds) => {}
-        () = core.tasks.stopping().cancelled() => {}
+        () = core.tasks.stopping().cancelled() => return,
+        verdict = pinned.decided.verdict(FAST) => verdict.is_ok(),
+        () = queue.fill(author, bounds, GATHER) => false,
+    };
+    if decided && together > 1 {
+        tokio::select! {
+            biased;
+            () = core.tasks.stopping().cancelled() => {}
+            () = queue.have(together, author, bounds, LULL, RETURN) => {}
+        }
     }
 }
 
 /// Longest time for which messages wait for a batch before theirs to be decided.
 const GATHER: Duration = Duration::from_millis(20);
+
+/// A ledger that has not decided a batch after this is a slow one: nobody's return is waited for.
+const FAST: Duration = Duration::from_millis(200);
+
+/// Longest time for which messages wait for those of callers whose last ones were decided.
+const RETURN: Duration = Duration::from_millis(10);
+
+/// When nobody has come back for so long, nobody else will. A timer cannot tell less.
+const LULL: Duration = Duration::from_millis(2);
 
 /// Seals messages into a batch and stores it. `None` when none of them waits any more, or the namespace stops.
 async fn sealed(

@@ -2,8 +2,11 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use parking_lot::Mutex;
-use tokio::sync::Notify;
+use parking_lot::{Mutex, MutexGuard};
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout_at},
+};
 
 use super::{
     Bounds,
@@ -93,6 +96,10 @@ struct Inner {
     messages: VecDeque<Waiting>,
     /// Whether the processor waits for the next message.
     idle: bool,
+    /// Bytes of the messages.
+    bytes: usize,
+    /// How much must have come before the processor is woken.
+    wanted: Wanted,
     /// How long the last batch took, from its messages to the end of its sending.
     pace: Duration,
     /// Set while there may be messages in the store that are not in memory. Nothing is taken into memory meanwhile, so that
@@ -100,6 +107,15 @@ struct Inner {
     behind: bool,
     /// Counts what was turned away, to notice arrivals during a read of the store.
     turned_away: u64,
+}
+
+/// How much a processor wants to wait for. Waking it for each message would cost more than taking it in does.
+#[derive(Clone, Copy, Default)]
+struct Wanted {
+    /// So many messages,
+    messages: usize,
+    /// or so many bytes.
+    bytes: usize,
 }
 
 /// What a processor is to do next.
@@ -125,10 +141,19 @@ impl Queue {
             inner.behind = true;
             inner.turned_away += 1;
         } else {
-            inner.messages.push_back(Waiting::stored(message));
+            inner.add(Waiting::stored(message));
         }
+        self.tell(inner);
+    }
+
+    /// Wakes the processor if it waits for what has come.
+    fn tell(&self, inner: MutexGuard<'_, Inner>) {
+        let Wanted { messages, bytes } = inner.wanted;
+        let enough = inner.messages.len() >= messages || inner.bytes >= bytes || inner.must();
         drop(inner);
-        self.arrived.notify_one();
+        if enough {
+            self.arrived.notify_one();
+        }
     }
 
     /// Takes a message that is not stored yet, if its batch will come as soon as its request may expect. `confirm` says that the
@@ -144,9 +169,8 @@ impl Queue {
             return None;
         }
         let (arrival, arriving) = arrival::arrival();
-        inner.messages.push_back(Waiting { sealed: Arc::clone(sealed), place: Place::Here(arrival) });
-        drop(inner);
-        self.arrived.notify_one();
+        inner.add(Waiting { sealed: Arc::clone(sealed), place: Place::Here(arrival) });
+        self.tell(inner);
         Some(arriving)
     }
 
@@ -165,6 +189,7 @@ impl Queue {
     pub(super) fn fall_behind(&self) {
         let mut inner = self.inner.lock();
         inner.messages.clear();
+        inner.bytes = 0;
         inner.behind = true;
         drop(inner);
         self.arrived.notify_one();
@@ -186,30 +211,61 @@ impl Queue {
         }
     }
 
-    /// Waits until waiting longer would not make the next batch bigger.
-    pub(super) async fn full(&self, author: &str, bounds: &Bounds) {
+    /// Waits until waiting longer would not make the next batch bigger, or its first message has waited for `limit`.
+    pub(super) async fn fill(&self, author: &str, bounds: &Bounds, limit: Duration) {
         // Only the processor takes from the front, and it is here.
         let mut growing = Growing::default();
-        loop {
-            {
-                let inner = self.inner.lock();
-                bounds.grow(author, &inner.messages, &mut growing);
-                if growing.cut.closed || inner.behind || !inner.sealed.is_empty() {
+        while !self.is_full(author, bounds, 1, &mut growing) {
+            self.arrived.notified().await;
+        }
+        let end = Instant::now() + limit;
+        while !self.is_full(author, bounds, bounds.messages, &mut growing) {
+            if timeout_at(end, self.arrived.notified()).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Waits until `together` messages wait, or waiting longer would not make the next batch bigger; not longer than `limit`, and
+    /// not once nothing has come for `lull`.
+    pub(super) async fn have(&self, together: usize, author: &str, bounds: &Bounds, lull: Duration, limit: Duration) {
+        let mut growing = Growing::default();
+        let wanted = together.min(bounds.messages);
+        let end = Instant::now() + limit;
+        let mut seen = self.len();
+        while !self.is_full(author, bounds, wanted, &mut growing) {
+            let pause = end.min(Instant::now() + lull);
+            if timeout_at(pause, self.arrived.notified()).await.is_err() {
+                let before = std::mem::replace(&mut seen, self.len());
+                if seen == before || pause == end {
                     return;
                 }
             }
-            self.arrived.notified().await;
         }
+    }
+
+    /// How many messages wait in memory.
+    pub(super) fn len(&self) -> usize {
+        self.inner.lock().messages.len()
+    }
+
+    /// Whether the next batch has `wanted` messages, or can have no more. If not, the processor is woken when it may have.
+    fn is_full(&self, author: &str, bounds: &Bounds, wanted: usize, growing: &mut Growing) -> bool {
+        let mut inner = self.inner.lock();
+        bounds.grow(author, &inner.messages, growing);
+        inner.wanted = Wanted { messages: wanted, bytes: bounds.bytes };
+        growing.cut.closed || growing.cut.messages >= wanted || inner.must()
     }
 
     fn take(&self, author: &str, bounds: &Bounds) -> Option<Work> {
         let mut inner = self.inner.lock();
+        inner.wanted = Wanted::default();
         if let Some(batch) = inner.sealed.pop_front() {
             return Some(Work::Sealed(Box::new(batch)));
         }
         loop {
             let Cut { messages, .. } = bounds.cut(author, &inner.messages);
-            let taken: Vec<_> = inner.messages.drain(..messages).filter(Waiting::take).collect();
+            let taken: Vec<_> = inner.remove(messages).filter(Waiting::take).collect();
             inner.idle = messages == 0 && !inner.behind;
             if !taken.is_empty() {
                 return Some(Work::Messages(taken));
@@ -229,10 +285,30 @@ impl Queue {
     /// away since the mark, arrivals are taken into memory again.
     pub(super) fn refill(&self, messages: impl IntoIterator<Item = Arc<Sealed>>, complete: bool, mark: u64) {
         let mut inner = self.inner.lock();
-        inner.messages.extend(messages.into_iter().map(Waiting::stored));
+        for message in messages {
+            inner.add(Waiting::stored(message));
+        }
         if complete && inner.turned_away == mark {
             inner.behind = false;
         }
+    }
+}
+
+impl Inner {
+    fn add(&mut self, waiting: Waiting) {
+        self.bytes += waiting.sealed.size();
+        self.messages.push_back(waiting);
+    }
+
+    /// Takes messages from the front.
+    fn remove(&mut self, count: usize) -> impl Iterator<Item = Waiting> {
+        let removed = self.messages.drain(..count);
+        removed.inspect(|waiting| self.bytes -= waiting.sealed.size())
+    }
+
+    /// Whether there is something to do that is no message in memory.
+    fn must(&self) -> bool {
+        self.behind || !self.sealed.is_empty()
     }
 }
 
