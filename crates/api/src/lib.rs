@@ -16,6 +16,7 @@ mod document;
 mod failure;
 mod gateway;
 mod lenient;
+mod listing;
 mod metrics;
 mod monitoring;
 mod namespaces;

@@ -71,6 +71,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     /// Room for requests and what they hold.
     pub(crate) rooms: Rooms,
+    /// Texts of records that listings have shown.
+    pub(crate) texts: photinus_store::Texts,
     /// The open WebSockets.
     pub(crate) connections: crate::ws::Connections,
 }
@@ -129,6 +131,7 @@ impl Server {
             base_url,
             metrics: Metrics::new()?,
             rooms: Rooms::new(&options.limits),
+            texts: photinus_store::Texts::new(crate::listing::KEPT),
             connections: crate::ws::Connections::default(),
             options,
         });

@@ -43,6 +43,6 @@ pub use lane::Committed;
 pub use noted::{Happened, Noted};
 pub use options::{Database, Limits, Options};
 pub use postgres::{create_database, drop_database};
-pub use read::{Chart, Counted, Page, Read};
+pub use read::{Chart, Counted, Page, Read, Texts};
 pub use rows::Stored;
 pub use store::Store;

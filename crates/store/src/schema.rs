@@ -92,15 +92,15 @@ const fn shown_empty(name: &'static str) -> Column {
     Column { unset: Some("''"), ..text(name) }
 }
 
-const NS: Column = int("ns");
-const SEQ: Column = int("seq");
+/// The position of the local order in every table.
+pub(crate) const SEQ: usize = 1;
 
 macro_rules! tables {
     ($($(#[$meta:meta])* $name:ident = $text:literal ($collection:expr) [$($column:expr),+ $(,)?];)+) => {
         $(
             $(#[$meta])*
             pub(crate) static $name: Table =
-                Table { name: $text, columns: &[NS, SEQ, $($column),+], collection: $collection };
+                Table { name: $text, columns: &[int("ns"), int("seq"), $($column),+], collection: $collection };
         )+
         /// Every table that rows are numbered in.
         pub(crate) static ALL: &[&Table] = &[$(&$name),+];

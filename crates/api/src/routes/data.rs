@@ -5,10 +5,10 @@ use http::{HeaderValue, StatusCode, header};
 use photinus_engine::data;
 use photinus_model::{Hash, data::Data, datatype::Datatype, group::Group, message::InlineData};
 use photinus_query::collection;
-use photinus_store::Page;
 
 use crate::{
     failure::Failure,
+    listing,
     reply::{self, Answer, found, json, ok, submitted},
     request::{Request, media_type},
     route::Route,
@@ -19,7 +19,7 @@ use crate::{
 const MAX_FOLDERS: usize = 1_000;
 
 pub(super) static ROUTES: &[Route] = &[
-    Route::get("data", "getData", |r| Box::pin(list(r))).lists(&collection::DATA).gives("Data[]"),
+    Route::get("data", "getData", |r| Box::pin(listing::list::<Data>(r))).lists(&collection::DATA).gives("Data[]"),
     Route::post("data", "postData", |r| Box::pin(create(r))).status(201).takes("DataRefOrValue").gives("Data"),
     Route::get("data/{dataid}", "getDataByID", |r| Box::pin(one(r))).gives("Data"),
     Route::delete("data/{dataid}", "deleteData", |r| Box::pin(delete(r))),
@@ -35,7 +35,7 @@ pub(super) static ROUTES: &[Route] = &[
     Route::post("data/{dataid}/blob/publish", "postDataBlobPublish", |r| Box::pin(publish_blob(r)))
         .takes("PublishInput")
         .gives("Data"),
-    Route::get("datatypes", "getDatatypes", |r| Box::pin(datatypes(r)))
+    Route::get("datatypes", "getDatatypes", |r| Box::pin(listing::list::<Datatype>(r)))
         .lists(&collection::DATATYPES)
         .gives("Datatype[]"),
     Route::post("datatypes", "postNewDatatype", |r| Box::pin(publish_datatype(r)))
@@ -43,14 +43,11 @@ pub(super) static ROUTES: &[Route] = &[
         .takes("DatatypeInput")
         .gives("Datatype"),
     Route::get("datatypes/{name}/{version}", "getDatatypeByName", |r| Box::pin(datatype(r))).gives("Datatype"),
-    Route::get("groups", "getGroups", |r| Box::pin(groups(r))).lists(&collection::GROUPS).gives("Group[]"),
+    Route::get("groups", "getGroups", |r| Box::pin(listing::list::<Group>(r)))
+        .lists(&collection::GROUPS)
+        .gives("Group[]"),
     Route::get("groups/{hash}", "getGroupByHash", |r| Box::pin(group(r))).gives("Group"),
 ];
-
-async fn list(request: Request) -> Answer {
-    let page: Page<Data> = request.read()?.find(&request.listing()?).await?;
-    reply::page(&page)
-}
 
 async fn create(mut request: Request) -> Answer {
     if media_type(&request.headers) == "multipart/form-data" {
@@ -123,11 +120,6 @@ async fn publish_blob(mut request: Request) -> Answer {
     ok(&request.namespace()?.publish_blob(id, input).await?)
 }
 
-async fn datatypes(request: Request) -> Answer {
-    let page: Page<Datatype> = request.read()?.find(&request.listing()?).await?;
-    reply::page(&page)
-}
-
 async fn publish_datatype(mut request: Request) -> Answer {
     let input = request.json().await?;
     let wait = request.wait();
@@ -137,11 +129,6 @@ async fn publish_datatype(mut request: Request) -> Answer {
 async fn datatype(request: Request) -> Answer {
     let (name, version) = (request.name("name")?, request.name("version")?);
     found(request.read()?.datatype(name, version).await?)
-}
-
-async fn groups(request: Request) -> Answer {
-    let page: Page<Group> = request.read()?.find(&request.listing()?).await?;
-    reply::page(&page)
 }
 
 async fn group(request: Request) -> Answer {

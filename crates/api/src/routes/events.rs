@@ -6,6 +6,7 @@ use photinus_store::Page;
 
 use crate::{
     failure::Failure,
+    listing,
     reply::{self, Answer, ok},
     request::Request,
     route::{Parameter, Route},
@@ -26,10 +27,10 @@ pub(super) static ROUTES: &[Route] = &[
 ];
 
 async fn list(request: Request) -> Answer {
-    let page: Page<Event> = request.read()?.find(&request.listing()?).await?;
     if !request.flag("fetchreferences") && !request.flag("fetchreference") {
-        return reply::page(&page);
+        return listing::list::<Event>(request).await;
     }
+    let page: Page<Event> = request.read()?.find(&request.listing()?).await?;
     let items = request.namespace()?.enrich(&page.items).await?;
     reply::page(&Page { items, total: page.total })
 }

@@ -15,6 +15,7 @@ use serde::Serialize;
 use super::EmptyInput;
 use crate::{
     failure::Failure,
+    listing,
     reply::{self, Answer, json, ok, submitted},
     request::Request,
     route::{Parameter, Route},
@@ -82,7 +83,7 @@ pub(super) static ROUTES: &[Route] = &[
     Route::get("identities/{iid}/verifiers", "getIdentityVerifiers", |r| Box::pin(verifiers_of(r)))
         .lists(&collection::VERIFIERS)
         .gives("Verifier[]"),
-    Route::get("verifiers", "getVerifiers", |r| Box::pin(verifiers(r)))
+    Route::get("verifiers", "getVerifiers", |r| Box::pin(listing::list::<Verifier>(r)))
         .lists(&collection::VERIFIERS)
         .gives("Verifier[]"),
     Route::post("verifiers/resolve", "postVerifiersResolve", |r| Box::pin(resolve(r)))
@@ -166,8 +167,7 @@ async fn of_type(request: Request, kind: Type) -> Answer {
         return Err(Failure::internal("identities have no type"));
     };
     let query = request.listing()?.and(Condition::text(field, kind.as_str()));
-    let page: Page<Identity> = request.read()?.find(&query).await?;
-    reply::page(&page)
+    listing::found::<Identity>(&request, &query).await
 }
 
 async fn named(request: Request, kind: Type) -> Answer {
@@ -224,13 +224,7 @@ async fn verifiers_of(request: Request) -> Answer {
         return Err(Failure::internal("verifiers have no identity"));
     };
     let query = request.listing()?.and(Condition::text(field, identity.id.to_string()));
-    let page: Page<Verifier> = request.read()?.find(&query).await?;
-    reply::page(&page)
-}
-
-async fn verifiers(request: Request) -> Answer {
-    let page: Page<Verifier> = request.read()?.find(&request.listing()?).await?;
-    reply::page(&page)
+    listing::found::<Verifier>(&request, &query).await
 }
 
 async fn verifier(request: Request) -> Answer {

@@ -8,12 +8,12 @@ use photinus_model::{
     transaction::Transaction,
 };
 use photinus_query::collection;
-use photinus_store::Page;
 use serde::Serialize;
 
 use super::EmptyInput;
 use crate::{
     failure::Failure,
+    listing,
     reply::{self, Answer, found, json, ok},
     request::{Request, uuid},
     route::{Parameter, Route},
@@ -22,13 +22,17 @@ use crate::{
 const FETCH: &[Parameter] = &[Parameter { name: "fetchstatus", about: "Show what the ledger's adapter knows of it" }];
 
 pub(super) static ROUTES: &[Route] = &[
-    Route::get("batches", "getBatches", |r| Box::pin(batches(r))).lists(&collection::BATCHES).gives("BatchPersisted[]"),
+    Route::get("batches", "getBatches", |r| Box::pin(listing::list::<batch::Record>(r)))
+        .lists(&collection::BATCHES)
+        .gives("BatchPersisted[]"),
     Route::get("batches/{batchid}", "getBatchByID", |r| Box::pin(one_batch(r))).gives("BatchPersisted"),
     Route::post("batches/{batchid}/cancel", "postBatchCancel", |r| Box::pin(cancel(r))).status(204).takes("Empty"),
-    Route::get("pins", "getPins", |r| Box::pin(pins(r))).lists(&collection::PINS).gives("Pin[]"),
+    Route::get("pins", "getPins", |r| Box::pin(listing::list::<Pin>(r))).lists(&collection::PINS).gives("Pin[]"),
     Route::post("pins/rewind", "postPinsRewind", |r| Box::pin(rewind(r))).takes("PinRewind").gives("PinRewind"),
-    Route::get("nextpins", "getNextPins", |r| Box::pin(nextpins(r))).lists(&collection::NEXTPINS).gives("NextPin[]"),
-    Route::get("transactions", "getTxns", |r| Box::pin(transactions(r)))
+    Route::get("nextpins", "getNextPins", |r| Box::pin(listing::list::<NextPin>(r)))
+        .lists(&collection::NEXTPINS)
+        .gives("NextPin[]"),
+    Route::get("transactions", "getTxns", |r| Box::pin(listing::list::<Transaction>(r)))
         .lists(&collection::TRANSACTIONS)
         .gives("Transaction[]"),
     Route::get("transactions/{txnid}", "getTxnByID", |r| Box::pin(transaction(r))).gives("Transaction"),
@@ -38,13 +42,15 @@ pub(super) static ROUTES: &[Route] = &[
         .gives("Operation[]"),
     Route::get("transactions/{txnid}/blockchainevents", "getTxnBlockchainEvents", |r| Box::pin(transaction_events(r)))
         .gives("BlockchainEvent[]"),
-    Route::get("operations", "getOps", |r| Box::pin(operations(r))).lists(&collection::OPERATIONS).gives("Operation[]"),
+    Route::get("operations", "getOps", |r| Box::pin(listing::list::<Operation>(r)))
+        .lists(&collection::OPERATIONS)
+        .gives("Operation[]"),
     Route::get("operations/{opid}", "getOpByID", |r| Box::pin(operation(r))).with(FETCH).gives("OperationWithDetail"),
     Route::post("operations/{opid}/retry", "postOpRetry", |r| Box::pin(retry(r)))
         .status(202)
         .takes("Empty")
         .gives("Operation"),
-    Route::get("blockchainevents", "getBlockchainEvents", |r| Box::pin(blockchain_events(r)))
+    Route::get("blockchainevents", "getBlockchainEvents", |r| Box::pin(listing::list::<BlockchainEvent>(r)))
         .lists(&collection::BLOCKCHAIN_EVENTS)
         .gives("BlockchainEvent[]"),
     Route::get("blockchainevents/{id}", "getBlockchainEventByID", |r| Box::pin(blockchain_event(r)))
@@ -52,7 +58,7 @@ pub(super) static ROUTES: &[Route] = &[
 ];
 
 pub(super) static SPI: &[Route] = &[
-    Route::get("operations", "spiGetOps", |r| Box::pin(operations(r)))
+    Route::get("operations", "spiGetOps", |r| Box::pin(listing::list::<Operation>(r)))
         .lists(&collection::OPERATIONS)
         .gives("Operation[]"),
     Route::get("operations/{nsopid}", "spiGetOpByID", |r| Box::pin(named_operation(r))).of_node().gives("Operation"),
@@ -71,19 +77,9 @@ struct WithDetail {
     detail: Option<serde_json::Value>,
 }
 
-async fn batches(request: Request) -> Answer {
-    let page: Page<batch::Record> = request.read()?.find(&request.listing()?).await?;
-    reply::page(&page)
-}
-
 async fn one_batch(request: Request) -> Answer {
     let id = request.id("batchid")?;
     found(request.read()?.batch(id).await?)
-}
-
-async fn pins(request: Request) -> Answer {
-    let page: Page<Pin> = request.read()?.find(&request.listing()?).await?;
-    reply::page(&page)
 }
 
 async fn cancel(mut request: Request) -> Answer {
@@ -96,16 +92,6 @@ async fn cancel(mut request: Request) -> Answer {
 async fn rewind(mut request: Request) -> Answer {
     let wanted: Rewind = request.json().await?;
     ok(&request.namespace()?.rewind(wanted).await?)
-}
-
-async fn nextpins(request: Request) -> Answer {
-    let page: Page<NextPin> = request.read()?.find(&request.listing()?).await?;
-    reply::page(&page)
-}
-
-async fn transactions(request: Request) -> Answer {
-    let page: Page<Transaction> = request.read()?.find(&request.listing()?).await?;
-    reply::page(&page)
 }
 
 async fn transaction(request: Request) -> Answer {
@@ -126,11 +112,6 @@ async fn transaction_operations(request: Request) -> Answer {
 async fn transaction_events(request: Request) -> Answer {
     let id = request.id("txnid")?;
     ok(&request.read()?.blockchain_events_of(id).await?)
-}
-
-async fn operations(request: Request) -> Answer {
-    let page: Page<Operation> = request.read()?.find(&request.listing()?).await?;
-    reply::page(&page)
 }
 
 async fn operation(request: Request) -> Answer {
@@ -169,11 +150,6 @@ async fn retry(mut request: Request) -> Answer {
     let id = request.id("opid")?;
     let EmptyInput {} = request.json_or_default().await?;
     json(StatusCode::ACCEPTED, &request.namespace()?.retry_operation(id).await?)
-}
-
-async fn blockchain_events(request: Request) -> Answer {
-    let page: Page<BlockchainEvent> = request.read()?.find(&request.listing()?).await?;
-    reply::page(&page)
 }
 
 async fn blockchain_event(request: Request) -> Answer {

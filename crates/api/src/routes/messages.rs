@@ -13,6 +13,7 @@ use photinus_store::{Page, Read};
 
 use crate::{
     failure::Failure,
+    listing,
     reply::{self, Answer, ok, submitted},
     request::Request,
     route::{Parameter, Route},
@@ -71,11 +72,11 @@ async fn request_reply(mut request: Request) -> Answer {
 }
 
 async fn list(request: Request) -> Answer {
+    if !request.flag("fetchdata") {
+        return listing::list::<Message>(request).await;
+    }
     let read = request.read()?;
     let page: Page<Message> = read.find(&request.listing()?).await?;
-    if !request.flag("fetchdata") {
-        return reply::page(&page);
-    }
     let items = inline(&read, page.items).await?;
     reply::page(&Page { items, total: page.total })
 }
@@ -107,8 +108,7 @@ async fn events(request: Request) -> Answer {
     let subjects =
         subjects.map(|id| Condition::new(field, Operator::Equal, Value::Text(id.to_string())).into()).collect();
     let query = request.listing()?.and(Filter::Any(subjects));
-    let page: Page<photinus_model::event::Event> = request.read()?.find(&query).await?;
-    reply::page(&page)
+    listing::found::<photinus_model::event::Event>(&request, &query).await
 }
 
 async fn why(request: Request) -> Answer {

@@ -7,14 +7,10 @@ use photinus_model::{
 };
 use photinus_ports::clock::{Clock, System};
 use photinus_query::{Collection, collection, json};
-use photinus_store::{Page, Stored};
+use photinus_store::Stored;
 use serde::Serialize;
 
-use crate::{
-    reply::{self, Answer},
-    request::Request,
-    route::Route,
-};
+use crate::{listing, reply::Answer, request::Request, route::Route};
 
 macro_rules! queries {
     ($($path:literal $operation:literal $record:ty, $collection:ident, $gives:literal;)+) => {
@@ -46,6 +42,5 @@ queries! {
 async fn answer<T: Stored + Serialize>(mut request: Request, collection: &'static Collection) -> Answer {
     let body: serde_json::Value = request.json().await?;
     let query = json::parse(collection, &body, request.shared.options.limits.listing, System.now())?;
-    let page: Page<T> = request.read()?.find(&query).await?;
-    reply::page(&page)
+    listing::found::<T>(&request, &query).await
 }

@@ -4,11 +4,11 @@ use http::StatusCode;
 use photinus_engine::events;
 use photinus_model::subscription::Subscription;
 use photinus_query::collection;
-use photinus_store::Page;
 use serde::Serialize;
 
 use crate::{
     failure::Failure,
+    listing,
     reply::{self, Answer, Envelope, json, ok},
     request::Request,
     route::{Parameter, Route},
@@ -21,7 +21,7 @@ const RANGE: &[Parameter] = &[
 ];
 
 pub(super) static ROUTES: &[Route] = &[
-    Route::get("subscriptions", "getSubscriptions", |r| Box::pin(list(r)))
+    Route::get("subscriptions", "getSubscriptions", |r| Box::pin(listing::list::<Subscription>(r)))
         .lists(&collection::SUBSCRIPTIONS)
         .gives("Subscription[]"),
     Route::post("subscriptions", "postNewSubscription", |r| Box::pin(create(r)))
@@ -58,11 +58,6 @@ struct Status {
     current_offset: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     webhook: Option<events::Health>,
-}
-
-async fn list(request: Request) -> Answer {
-    let page: Page<Subscription> = request.read()?.find(&request.listing()?).await?;
-    reply::page(&page)
 }
 
 async fn create(mut request: Request) -> Answer {

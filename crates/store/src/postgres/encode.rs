@@ -72,6 +72,19 @@ impl<'a> FromSql<'a> for Value {
     }
 }
 
+/// The bytes of a value as they came.
+pub(super) struct Raw<'a>(pub(super) &'a [u8]);
+
+impl<'a> FromSql<'a> for Raw<'a> {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Failure> {
+        Ok(Self(raw))
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+}
+
 /// One column of several rows, as an array.
 #[derive(Debug)]
 pub(super) enum Column<'a> {

@@ -5,14 +5,15 @@ use tokio_postgres::types::ToSql;
 
 use super::{
     describe,
-    encode::type_of,
+    encode::{Raw, type_of},
     session::{KEYED, REPLAN},
     target::Target,
 };
 use crate::{
     error::Error,
     options,
-    read::{Cost, Sql},
+    read::{Cost, Sieve, Sifted, Sql},
+    schema::SEQ,
     value::Row,
 };
 
@@ -50,8 +51,25 @@ impl Readers {
     /// Runs a query, in a task of its own: a caller that has its turn and does not look at it, because it waits for another query in the
     /// same task, would keep a connection from everybody, itself included.
     pub(crate) async fn select(&self, sql: Sql, cost: Cost) -> Result<Vec<Row>, Error> {
+        self.query(sql, cost, |row| values(&row, row.len())).await
+    }
+
+    /// As [`Readers::select`], with the texts in place of the rows that have theirs.
+    pub(crate) async fn sift(&self, sql: Sql, cost: Cost, sieve: Sieve) -> Result<Vec<Sifted>, Error> {
+        self.query(sql, cost, move |row| sift(&row, &sieve)).await
+    }
+
+    async fn query<R: Send + 'static>(
+        &self,
+        sql: Sql,
+        cost: Cost,
+        read: impl Fn(tokio_postgres::Row) -> Result<R, tokio_postgres::Error> + Send + 'static,
+    ) -> Result<Vec<R>, Error> {
         let pool = if cost == Cost::Small { self.keyed.clone() } else { self.open.clone() };
-        let query = tokio::spawn(async move { select(&pool, &sql, cost).await });
+        let query = tokio::spawn(async move {
+            let rows = select(&pool, &sql, cost).await?;
+            rows.into_iter().map(read).collect::<Result<_, _>>().map_err(|error| failed(&error))
+        });
         query.await.unwrap_or_else(|error| Err(Error::Unavailable(error.to_string())))
     }
 
@@ -62,7 +80,7 @@ impl Readers {
 }
 
 /// The texts of small queries are few and kept prepared; those of others depend on what users ask for.
-async fn select(pool: &Pool, sql: &Sql, cost: Cost) -> Result<Vec<Row>, Error> {
+async fn select(pool: &Pool, sql: &Sql, cost: Cost) -> Result<Vec<tokio_postgres::Row>, Error> {
     let client = pool.get().await.map_err(|error| match error {
         deadpool_postgres::PoolError::Closed => Error::Closed,
         deadpool_postgres::PoolError::Backend(error) => Error::Unavailable(describe(&error)),
@@ -80,9 +98,23 @@ async fn select(pool: &Pool, sql: &Sql, cost: Cost) -> Result<Vec<Row>, Error> {
             client.query_typed(&sql.text, &params).await
         }
     };
-    let read = |row: tokio_postgres::Row| (0..row.len()).map(|index| row.try_get(index)).collect();
-    let rows = rows.map_err(|error| failed(&error))?;
-    rows.into_iter().map(read).collect::<Result<_, _>>().map_err(|error| failed(&error))
+    rows.map_err(|error| failed(&error))
+}
+
+/// The values of the first columns of a row.
+fn values(row: &tokio_postgres::Row, columns: usize) -> Result<Row, tokio_postgres::Error> {
+    (0..columns).map(|index| row.try_get(index)).collect()
+}
+
+fn sift(row: &tokio_postgres::Row, sieve: &Sieve) -> Result<Sifted, tokio_postgres::Error> {
+    let mut digest = sieve.digest();
+    for index in 0..sieve.columns {
+        match row.try_get(index)? {
+            Some(Raw(bytes)) => digest.bytes(bytes),
+            None => digest.nothing(),
+        }
+    }
+    sieve.sift(row.try_get(SEQ)?, digest, || values(row, sieve.columns))
 }
 
 async fn execute(client: &ClientWrapper, words: &str) -> Result<(), HookError> {

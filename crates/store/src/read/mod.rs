@@ -6,12 +6,15 @@ mod messages;
 mod page;
 mod records;
 mod sql;
+mod texts;
 
 use photinus_model::{Time, namespace::Namespace};
 use photinus_query::{Filter, Query};
 
 pub use charts::{Chart, Counted};
 pub(crate) use sql::{Cost, Dialect, Sql};
+pub use texts::Texts;
+pub(crate) use texts::{Sieve, Sifted};
 
 use crate::{
     error::Error,
@@ -48,6 +51,13 @@ impl Readers {
         }
     }
 
+    async fn sift(&self, sql: Sql, cost: Cost, sieve: Sieve) -> Result<Vec<Sifted>, Error> {
+        match self {
+            Self::Sqlite(readers) => readers.sift(sql, cost, sieve).await,
+            Self::Postgres(readers) => readers.sift(sql, cost, sieve).await,
+        }
+    }
+
     pub(crate) async fn namespaces(&self) -> Result<Vec<Namespace>, Error> {
         let text = "SELECT name, networkname, description, created FROM namespaces \
                     WHERE networkname IS NOT NULL ORDER BY name";
@@ -76,6 +86,19 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// How many records pass the filter, if that was asked for.
     pub total: Option<u64>,
+}
+
+impl<T> Page<T> {
+    /// What a query finds where nothing was written.
+    fn empty(query: &Query) -> Self {
+        Self { items: Vec::new(), total: query.count.then_some(0) }
+    }
+}
+
+/// How much a query of a collection may read.
+fn cost(query: &Query) -> Cost {
+    let first_rows = query.sort.is_empty() && query.skip == 0 && query.limit.is_some_and(|limit| limit <= SMALL_PAGE);
+    if first_rows && query.filter == Filter::everything() { Cost::Small } else { Cost::Open }
 }
 
 /// Reads of one namespace. Each sees everything that was committed before it began.
@@ -107,10 +130,7 @@ impl<'a> Read<'a> {
     /// # Errors
     /// [`Error::Field`] when the query is for another collection.
     pub async fn find<T: Stored>(&self, query: &Query) -> Result<Page<T>, Error> {
-        let first_rows =
-            query.sort.is_empty() && query.skip == 0 && query.limit.is_some_and(|limit| limit <= SMALL_PAGE);
-        let small = first_rows && query.filter == Filter::everything();
-        self.find_among(query, if small { Cost::Small } else { Cost::Open }, |_, _| ()).await
+        self.find_among(query, cost(query), |_, _| ()).await
     }
 
     /// Answers a query on the rows for which a condition on them holds too; it is given the number of the namespace.
@@ -120,18 +140,21 @@ impl<'a> Read<'a> {
         cost: Cost,
         condition: impl Fn(&mut Sql, i64),
     ) -> Result<Page<T>, Error> {
-        let total = |count: Option<i64>| count.map(|count| count.try_into().unwrap_or_default());
-        let Some(ns) = self.ns() else { return Ok(Page { items: Vec::new(), total: total(query.count.then_some(0)) }) };
+        let Some(ns) = self.ns() else { return Ok(Page::empty(query)) };
         let wants = page::Wants { table: T::TABLE, ns, query, condition };
         let rows = self.readers.select(wants.page(self.readers.dialect())?, cost).await?;
-        let count = if query.count {
-            let rows = self.readers.select(wants.count(self.readers.dialect())?, Cost::Open).await?;
-            let row = rows.into_iter().next().unwrap_or_default();
-            Some(Cursor::new(T::TABLE, row).int()?)
-        } else {
-            None
-        };
-        Ok(Page { items: self.records(rows)?, total: total(count) })
+        Ok(Page { total: self.total(&wants).await?, items: self.records(rows)? })
+    }
+
+    /// How many rows pass, if that is asked for.
+    async fn total<C: Fn(&mut Sql, i64)>(&self, wants: &page::Wants<'_, C>) -> Result<Option<u64>, Error> {
+        if !wants.query.count {
+            return Ok(None);
+        }
+        let rows = self.readers.select(wants.count(self.readers.dialect())?, Cost::Open).await?;
+        let row = rows.into_iter().next().unwrap_or_default();
+        let count = Cursor::new(wants.table, row).int()?;
+        Ok(Some(count.try_into().unwrap_or_default()))
     }
 
     /// The steps in which the database finds the page of a query, or its count if that is asked for, in the database's words.

@@ -10,7 +10,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use super::{Guard, value};
 use crate::{
     error::Error,
-    read::{Cost, Sql},
+    read::{Cost, Sieve, Sifted, Sql},
+    schema::SEQ,
     value::{Row, Value},
 };
 
@@ -38,10 +39,24 @@ impl Readers {
 
     /// Runs a query. A small one runs where it is called: it takes less time than handing it to another thread and back.
     pub(crate) async fn select(&self, sql: Sql, cost: Cost) -> Result<Vec<Row>, Error> {
+        self.query(sql, cost, values).await
+    }
+
+    /// As [`Readers::select`], with the texts in place of the rows that have theirs.
+    pub(crate) async fn sift(&self, sql: Sql, cost: Cost, sieve: Sieve) -> Result<Vec<Sifted>, Error> {
+        self.query(sql, cost, move |row, _| sift(row, &sieve)).await
+    }
+
+    async fn query<R: Send + 'static>(
+        &self,
+        sql: Sql,
+        cost: Cost,
+        read: impl Fn(&rusqlite::Row<'_>, usize) -> rusqlite::Result<R> + Send + 'static,
+    ) -> Result<Vec<R>, Error> {
         let (free, connections) = (Arc::clone(&self.free), Arc::clone(&self.connections));
         let here = cost == Cost::Small || self.inline;
         let permit = match Arc::clone(&free).try_acquire_owned() {
-            Ok(permit) => return run(permit, connections, sql, here).await,
+            Ok(permit) => return run(permit, connections, sql, here, read).await,
             Err(TryAcquireError::Closed) => return Err(Error::Closed),
             Err(TryAcquireError::NoPermits) => free.acquire_owned(),
         };
@@ -49,7 +64,7 @@ impl Readers {
         // task, would keep a connection from everybody, itself included.
         let query = tokio::spawn(async move {
             let permit = permit.await.map_err(|_| Error::Closed)?;
-            run(permit, connections, sql, here).await
+            run(permit, connections, sql, here, read).await
         });
         query.await.map_err(|_| Error::Closed)?
     }
@@ -64,17 +79,18 @@ impl Readers {
     }
 }
 
-async fn run(
+async fn run<R: Send + 'static>(
     permit: OwnedSemaphorePermit,
     connections: Arc<Mutex<Vec<Connection>>>,
     sql: Sql,
     here: bool,
-) -> Result<Vec<Row>, Error> {
+    read: impl Fn(&rusqlite::Row<'_>, usize) -> rusqlite::Result<R> + Send + 'static,
+) -> Result<Vec<R>, Error> {
     let connection = connections.lock().pop().ok_or(Error::Closed)?;
     let work = move || {
         #[cfg(test)]
         super::plans::check(&connection, &sql.text, &sql.params);
-        let result = query(&connection, &sql);
+        let result = query(&connection, &sql, read);
         connections.lock().push(connection);
         drop(permit);
         result
@@ -86,7 +102,11 @@ async fn run(
     })
 }
 
-fn query(connection: &Connection, sql: &Sql) -> rusqlite::Result<Vec<Row>> {
+fn query<R>(
+    connection: &Connection,
+    sql: &Sql,
+    read: impl Fn(&rusqlite::Row<'_>, usize) -> rusqlite::Result<R>,
+) -> rusqlite::Result<Vec<R>> {
     let mut statement = connection.prepare_cached(&sql.text)?;
     for (index, value) in (1..).zip(&sql.params) {
         statement.raw_bind_parameter(index, value)?;
@@ -95,14 +115,32 @@ fn query(connection: &Connection, sql: &Sql) -> rusqlite::Result<Vec<Row>> {
     let mut rows = statement.raw_query();
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        // Room for all of them at once: collecting results would move the values each time that it ran out.
-        let mut values = Row::with_capacity(columns);
-        for index in 0..columns {
-            values.push(compact(row.get_ref(index)?)?);
-        }
-        found.push(values);
+        found.push(read(row, columns)?);
     }
     Ok(found)
+}
+
+/// The values of the first columns of a row.
+fn values(row: &rusqlite::Row<'_>, columns: usize) -> rusqlite::Result<Row> {
+    // Room for all of them at once: collecting results would move the values each time that it ran out.
+    let mut values = Row::with_capacity(columns);
+    for index in 0..columns {
+        values.push(compact(row.get_ref(index)?)?);
+    }
+    Ok(values)
+}
+
+fn sift(row: &rusqlite::Row<'_>, sieve: &Sieve) -> rusqlite::Result<Sifted> {
+    let mut digest = sieve.digest();
+    for index in 0..sieve.columns {
+        match row.get_ref(index)? {
+            ValueRef::Null => digest.nothing(),
+            ValueRef::Integer(number) => digest.number(number),
+            ValueRef::Real(number) => digest.bytes(&number.to_be_bytes()),
+            ValueRef::Text(bytes) | ValueRef::Blob(bytes) => digest.bytes(bytes),
+        }
+    }
+    sieve.sift(row.get(SEQ)?, digest, || values(row, sieve.columns))
 }
 
 /// A value as it is read; bytes that are as long as a UUID or a hash need no memory of their own.

@@ -13,3 +13,4 @@ mod opening;
 mod plans;
 mod reads;
 mod records;
+mod texts;
