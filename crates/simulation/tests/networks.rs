@@ -11,7 +11,7 @@ use std::{
 use photinus_simulation::{Mutation, Report, Settings, break_rules, run};
 
 /// Seeds that every test run looks at.
-const SEEDS: u64 = 100;
+const SEEDS: u64 = 300;
 
 /// Runs work for each number on a few threads. Two runs share nothing.
 fn on_all_cores<T: Send>(numbers: u64, work: impl Fn(u64) -> T + Sync) -> Vec<T> {
@@ -52,10 +52,10 @@ fn networks_keep_what_they_promise() {
     assert!(failed.is_empty(), "{} of {SEEDS} networks failed\n{}", failed.len(), failed.join("\n"));
     // The seeds are worth something only if things happen in them.
     let sum = |of: fn(&Report) -> usize| reports.iter().map(of).sum::<usize>();
-    assert!(sum(|report| report.accepted) > 1_000);
-    assert!(sum(|report| report.crashes) > 50);
-    assert!(sum(|report| usize::from(report.hostile)) > 20);
-    assert!(sum(|report| report.forks) > 0);
+    assert!(sum(|report| report.accepted) > 3_000);
+    assert!(sum(|report| report.crashes) > 150);
+    assert!(sum(|report| usize::from(report.hostile)) > 60);
+    assert!(sum(|report| report.forks) > 10);
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn every_broken_rule_is_noticed() {
     let missed = on_all_cores(Mutation::ALL.len() as u64, |index| {
         let mutation = Mutation::ALL[usize::try_from(index).unwrap()];
         let noticed = |seed: &u64| !break_rules(mutation, *seed, &Settings::default()).violations.is_empty();
-        let seed = (1..=MOST).find(noticed);
+        let seed = FIRST.into_iter().chain((1..=MOST).filter(|seed| !FIRST.contains(seed))).find(noticed);
         eprintln!("{mutation:?} is noticed by {seed:?}");
         seed.is_none().then_some(mutation)
     });
@@ -85,3 +85,5 @@ fn every_broken_rule_is_noticed() {
 
 /// Seeds that each way of being wrong is given to be noticed.
 const MOST: u64 = 300;
+/// Those that have noticed what others miss. They are tried first, which saves most of the time and changes nothing else.
+const FIRST: [u64; 6] = [2, 3, 7, 18, 24, 75];
