@@ -23,6 +23,8 @@ pub(crate) struct Metrics {
     pub(crate) admin: Requests,
     /// Held while the gauges are set and read.
     gathering: Mutex<()>,
+    /// Each of those below. What is not set again must not be shown.
+    gauges: Vec<IntGaugeVec>,
     running: IntGaugeVec,
     parts: IntGaugeVec,
     faults: IntGaugeVec,
@@ -75,13 +77,24 @@ impl Refusals {
 
 impl Metrics {
     pub(crate) fn new() -> Result<Self, prometheus::Error> {
-        let gauge = |name, help, labels: &[&str]| IntGaugeVec::new(Opts::new(name, help), labels);
         let registry = Registry::new();
-        let metrics = Self {
+        let mut gauges = Vec::new();
+        let mut gauge = |name, help, labels: &[&str]| {
+            let gauge = IntGaugeVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(gauge.clone()))?;
+            gauges.push(gauge.clone());
+            Ok::<_, prometheus::Error>(gauge)
+        };
+        let refusals = Refusals(IntCounterVec::new(
+            Opts::new("photinus_requests_refused_total", "Requests that were told to come back later"),
+            &["reason"],
+        )?);
+        registry.register(Box::new(refusals.0.clone()))?;
+        Ok(Self {
             rest: Requests::new(&registry, "rest")?,
             admin: Requests::new(&registry, "admin")?,
-            registry,
             gathering: Mutex::default(),
+            refusals,
             behind: gauge(
                 "photinus_exchange_peer_behind",
                 "Messages and files that another node does not have yet",
@@ -119,57 +132,14 @@ impl Metrics {
             running: gauge("photinus_namespace_running", "1 when the namespace takes requests", &["ns"])?,
             parts: gauge("photinus_namespace_part_up", "1 when a part of the namespace answers", &["ns", "part"])?,
             faults: gauge("photinus_namespace_task_failures", "Times that a task failed", &["ns", "task"])?,
-            refusals: Refusals(IntCounterVec::new(
-                Opts::new("photinus_requests_refused_total", "Requests that were told to come back later"),
-                &["reason"],
-            )?),
             backlog: gauge("photinus_backlog_messages", "Accepted messages that are not decided", &["ns"])?,
             backlog_bytes: gauge("photinus_backlog_bytes", "Bytes of accepted messages in no batch", &["ns"])?,
             backlog_refused: gauge("photinus_backlog_refused", "Messages refused for the backlog", &["ns"])?,
             missing: gauge("photinus_contents_missing", "Contents that shared storage should have", &["ns"])?,
             waiters: gauge("photinus_namespace_waiters", "Callers that wait for confirmations", &["ns"])?,
-        };
-        metrics.registry.register(Box::new(metrics.refusals.0.clone()))?;
-        for gauge in metrics.gauges() {
-            metrics.registry.register(Box::new(gauge.clone()))?;
-        }
-        Ok(metrics)
-    }
-
-    fn gauges(&self) -> [&IntGaugeVec; 18] {
-        let Self { running, parts, faults, waiters, behind, refused, early, early_bytes, early_expired, .. } = self;
-        let Self {
-            without_repair,
-            backlog,
-            backlog_bytes,
-            backlog_refused,
-            missing,
-            queued,
-            alarms,
-            expires,
-            blob_bytes,
-            ..
-        } = self;
-        [
-            running,
-            parts,
-            faults,
-            waiters,
-            behind,
-            without_repair,
-            refused,
-            early,
-            early_bytes,
-            early_expired,
-            backlog,
-            backlog_bytes,
-            backlog_refused,
-            missing,
-            queued,
-            alarms,
-            expires,
-            blob_bytes,
-        ]
+            gauges,
+            registry,
+        })
     }
 
     /// Counts a request that was refused.
@@ -186,7 +156,7 @@ impl Metrics {
     pub(crate) fn text(&self, namespaces: &Namespaces) -> Result<String, prometheus::Error> {
         let _gathering = self.gathering.lock();
         let mut counted = Vec::new();
-        for gauge in self.gauges() {
+        for gauge in &self.gauges {
             gauge.reset();
         }
         for (name, state) in namespaces.all() {
