@@ -11,7 +11,8 @@ demo:
 build:
 	cargo build --release --locked -p photinus-cli --bin photinus
 
-# The figures of a local network of the release build, beside the goals, also as target/bench.json. Takes about a quarter of an hour.
+# The figures of a local network of the release build, beside the goals, also as target/bench.json. Takes about six minutes
+# after the build.
 bench: build
 	./target/release/photinus bench --json target/bench.json
 
