@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use photinus_model::Uuid;
+use photinus_model::{Hash, Uuid};
 use serde::{Deserialize, Serialize};
 
 use crate::facts::content::{Datatype, Group};
@@ -43,6 +43,8 @@ pub enum Decision {
         message: MessageKey,
         /// Its batch.
         batch: BatchKey,
+        /// The group that it names.
+        group: Option<Hash>,
         /// What it waits for.
         reason: Reason,
     },

@@ -224,7 +224,8 @@ pub(crate) fn look(machine: &mut Machine<'_>, pinned: &Pinned, at: Place) -> Res
         Judgement::Wait(reason) => {
             if waiting.as_ref() != Some(&reason) {
                 waits::change(machine, anchor, waiting.as_ref(), Some(&reason));
-                machine.say(Decision::Waiting { message: message.key, batch: event.batch, reason: reason.clone() });
+                let (batch, group) = (event.batch, message.group);
+                machine.say(Decision::Waiting { message: message.key, batch, group, reason: reason.clone() });
                 let state = MessageState::Pending { anchor, copies, waiting: Some(reason) };
                 machine.rows.put(key::message(&message.key), Row::Message(state));
             }

@@ -43,10 +43,11 @@ pub(super) async fn apply(
         Decision::Released { pos, batch, indexes, vote } => {
             release::apply(core, group, pos, batch, indexes, vote).await?
         }
-        Decision::Waiting { message, reason, batch } => {
+        Decision::Waiting { message, reason, batch, group: of } => {
             tracing::debug!(namespace = core.name(), message = %message.id, ?reason, "message waits");
-            if let Reason::Blob(file) = reason {
-                let lacking = LackingFile::new(batch, message, file);
+            // Files of broadcasts come from shared storage.
+            if let (Reason::Blob(file), Some(of)) = (reason, of) {
+                let lacking = LackingFile::new(of, batch, message, file);
                 group.push(lacking.remember()?);
                 group.after.files.push(lacking);
             }

@@ -30,11 +30,21 @@ pub(super) struct LackingFile {
     message: Uuid,
     message_hash: Hash,
     file: Hash,
+    /// Absent in what was written down by earlier versions.
+    #[serde(default)]
+    group: Option<Hash>,
 }
 
 impl LackingFile {
-    pub(super) fn new(batch: BatchKey, message: MessageKey, file: Hash) -> Self {
-        Self { batch: batch.id, batch_hash: batch.hash, message: message.id, message_hash: message.hash, file }
+    pub(super) fn new(group: Hash, batch: BatchKey, message: MessageKey, file: Hash) -> Self {
+        Self {
+            batch: batch.id,
+            batch_hash: batch.hash,
+            message: message.id,
+            message_hash: message.hash,
+            file,
+            group: Some(group),
+        }
     }
 
     /// Under which it is asked for.
@@ -42,9 +52,9 @@ impl LackingFile {
         Key::File(self.file, MessageKey { id: self.message, hash: self.message_hash })
     }
 
-    /// The batch of its message, whose files take turns.
-    pub(super) fn of_batch(&self) -> Hash {
-        self.batch_hash
+    /// The group whose files take turns with those of others, or else the batch.
+    pub(super) fn whose_turn(&self) -> Hash {
+        self.group.unwrap_or(self.batch_hash)
     }
 
     fn key(&self) -> Vec<u8> {

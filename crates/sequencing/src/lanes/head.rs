@@ -102,8 +102,8 @@ pub(crate) fn look(machine: &mut Machine<'_>, id: &Hash) -> Result<(), Stop> {
         Judgement::Wait(reason) => {
             if waiting.as_ref() != Some(&reason) {
                 waits::change(machine, anchor, waiting.as_ref(), Some(&reason));
-                let batch = winner.event.batch;
-                machine.say(Decision::Waiting { message: message.key, batch, reason: reason.clone() });
+                let (batch, group) = (winner.event.batch, message.group);
+                machine.say(Decision::Waiting { message: message.key, batch, group, reason: reason.clone() });
                 let state = MessageState::Pending { anchor, copies: false, waiting: Some(reason) };
                 machine.rows.put(key::message(&message.key), Row::Message(state));
             }

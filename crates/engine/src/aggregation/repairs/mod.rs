@@ -64,7 +64,7 @@ impl Work {
                 Some(told) => Lane::Told(told.peer.clone()),
                 None => Lane::Group(lacking.group),
             },
-            Self::File(lacking) => Lane::Group(lacking.of_batch()),
+            Self::File(lacking) => Lane::Files(lacking.whose_turn()),
             Self::Group(unknown) => Lane::Wrote(unknown.peer.clone()),
         }
     }
@@ -196,4 +196,45 @@ async fn ask(core: &Arc<Core>, work: &Work) -> Outcome {
         tracing::warn!(namespace = core.name(), key = ?work.key(), %error, "repair failed");
         Outcome::NotYet
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use photinus_model::Uuid;
+    use photinus_ports::ids;
+    use photinus_sequencing::facts::MessageKey;
+
+    use super::*;
+    use crate::{backoff::Backoff, options::Retry};
+
+    /// A file of a message in a batch of its own.
+    fn file(group: &str, number: u32) -> Work {
+        let (id, hash) = (Uuid::from_bytes([7; 16]), Hash::of(format!("{group} {number}")));
+        Work::File(LackingFile::new(Hash::of(group), BatchKey { id, hash }, MessageKey { id, hash }, hash))
+    }
+
+    #[test]
+    fn files_take_turns_by_group() {
+        let now = Instant::now();
+        let mut queue = Queue::default();
+        let works = (0..100).map(|number| file("many", number)).chain([file("one", 0)]);
+        for work in works {
+            let wait = Backoff::new(Retry::default(), Arc::new(ids::Random));
+            queue.add(work.key(), work.lane(), work, now, wait);
+        }
+        let begun: Vec<_> = std::iter::from_fn(|| queue.next(now)).map(|next| next.work.lane()).collect();
+        let of = |group: &str| begun.iter().filter(|lane| **lane == Lane::Files(Hash::of(group))).count();
+        assert!(of("many") > 1 && of("many") < WORKERS, "{begun:?}");
+        assert!(begun.iter().take(2).any(|lane| *lane == Lane::Files(Hash::of("one"))), "{begun:?}");
+    }
+
+    #[test]
+    fn what_an_earlier_version_wrote_down_is_still_asked_for() {
+        let Work::File(lacking) = file("g", 1) else { panic!("a file") };
+        let mut row = serde_json::to_value(&lacking).unwrap();
+        row.as_object_mut().unwrap().remove("group");
+        let old: LackingFile = serde_json::from_value(row).unwrap();
+        assert_eq!(old.asked_as(), lacking.asked_as());
+        assert_eq!(old.whose_turn(), Hash::of("g 1"));
+    }
 }

@@ -36,6 +36,8 @@ pub(in super::super) enum Key {
 pub(in super::super) enum Lane {
     /// What the ledger shows to be missing of a group.
     Group(Hash),
+    /// Files of a group. They are many where payloads are few, and must not be in their way.
+    Files(Hash),
     /// Batches of which only the word of this node says that they are for us.
     Told(String),
     /// Groups to which this node wrote.
