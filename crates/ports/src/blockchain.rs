@@ -120,9 +120,11 @@ pub struct Cursor {
 /// A step of the ledger stream. Whole blocks only: a block's logs are never split over two deliveries.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Delivery {
-    /// Set when logs from this block number on, reported earlier as final, are no longer on the chain.
+    /// Set when logs from this block number on, reported earlier as final, are no longer on the chain. Such a step has no logs, and
+    /// its cursor is where the branches part: logs may be refused for the time being, a retraction is always taken, and what it
+    /// leaves must be noticed when it is retracted too.
     pub retracted_from: Option<u64>,
-    /// Logs in ledger order. May be empty when only the cursor moves.
+    /// Logs in ledger order. Empty when logs are retracted, or only the cursor moves.
     pub logs: Vec<Log>,
     /// Stored by the engine in the same commit.
     pub cursor: Cursor,

@@ -171,12 +171,16 @@ impl Ledger {
         let state = self.state.lock();
         let shown = *self.shown.borrow();
         let forked = state.forks.iter().skip(seen.forks).min().copied().filter(|from| *from <= seen.height);
-        let after = forked.map_or(seen.height, |from| from.saturating_sub(1));
-        let blocks = (after + 1..=shown.height).filter_map(|number| {
+        if let Some(from) = forked {
+            // What is taken back comes alone.
+            let height = from.saturating_sub(1).min(shown.height);
+            return (forked, Vec::new(), Shown { height, ..shown });
+        }
+        let blocks = (seen.height + 1..=shown.height).filter_map(|number| {
             let block = state.blocks.get(usize::try_from(number).ok()? - 1)?;
             (block.contract == contract).then(|| log(number, block))
         });
-        (forked, blocks.collect(), shown)
+        (None, blocks.collect(), shown)
     }
 }
 

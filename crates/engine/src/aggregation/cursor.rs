@@ -39,10 +39,14 @@ impl Taken {
         taken.symmetric_difference(&told).next().map(|(position, _)| position.block)
     }
 
-    /// Notes a log that was taken.
-    pub(super) fn take(&mut self, log: &Log) {
-        self.last = Some(log.position);
-        self.beyond.insert((log.position, digest(log)));
+    /// Notes that a log was taken.
+    pub(super) fn take(&mut self, position: Position) {
+        self.last = Some(position);
+    }
+
+    /// Notes that of a delivery no more was taken than these logs, which the cursor does not cover.
+    pub(super) fn cut(&mut self, logs: &[&Log]) {
+        self.beyond.extend(logs.iter().map(|log| (log.position, digest(log))));
     }
 
     /// Notes that a delivery was taken to its end.
@@ -59,7 +63,8 @@ impl Taken {
         }
         self.beyond.retain(|(position, _)| position.block < block);
         if let Some(cursor) = self.cursor.take_if(|cursor| cursor.block >= block) {
-            // Should this delivery not be taken to its end, its blocks are not to be withdrawn once more.
+            // A retraction comes alone, and its own cursor takes the place of this one. Should an adapter tell of logs with it, and
+            // not all of them be taken, its blocks are not to be withdrawn once more.
             let before = block.checked_sub(1).map(|block| Cursor { block, block_hash: String::new() });
             self.cursor = before.filter(|before| before.block < cursor.block);
         }
@@ -153,7 +158,8 @@ mod tests {
         let logs = [log(at(5, 0), "a"), log(at(6, 0), "b"), log(at(6, 1), "c"), log(at(7, 0), "d")];
         let mut taken = Taken { cursor: Some(cursor(4)), ..Taken::default() };
         assert_eq!(taken.withdrawn(&delivery(&logs, 7)), None);
-        logs[..3].iter().for_each(|log| taken.take(log));
+        taken.take(at(6, 1));
+        taken.cut(&[&logs[0], &logs[1], &logs[2]]);
         // The same again, whole or in parts, with what was not taken before.
         assert_eq!(taken.withdrawn(&delivery(&logs, 7)), None);
         assert_eq!(taken.withdrawn(&delivery(&logs[..1], 5)), None);
@@ -169,5 +175,19 @@ mod tests {
         assert!(taken.beyond.is_empty() && taken.cursor == Some(cursor(5)));
         taken.retract(5);
         assert_eq!(taken.cursor, Some(Cursor { block: 4, block_hash: String::new() }));
+    }
+
+    #[test]
+    fn what_is_cut_after_a_retraction_resumes_where_the_branches_part() {
+        let mut taken = Taken { last: Some(at(9, 0)), cursor: Some(cursor(9)), ..Taken::default() };
+        taken.retract(7);
+        taken.reach(cursor(6));
+        let new = log(at(7, 0), "a");
+        taken.take(new.position);
+        taken.cut(&[&new]);
+        // With its hash, so that a fork below it is noticed too.
+        assert_eq!(taken.cursor, Some(cursor(6)));
+        assert_eq!(taken.withdrawn(&delivery(&[new], 7)), None);
+        assert_eq!(taken.withdrawn(&delivery(&[], 7)), Some(7));
     }
 }

@@ -294,6 +294,7 @@ impl Turn<'_> {
             self.fact(&Fact::Retracted(from)).await?;
         }
         let mut admission = Admission::Taken;
+        let mut new = Vec::new();
         for log in &delivery.logs {
             if taken.covers(log.position) {
                 continue;
@@ -302,10 +303,12 @@ impl Turn<'_> {
             if admission != Admission::Taken {
                 break;
             }
-            taken.take(log);
+            taken.take(log.position);
+            new.push(log);
         }
-        if admission == Admission::Taken {
-            taken.reach(delivery.cursor.clone());
+        match admission {
+            Admission::Taken => taken.reach(delivery.cursor.clone()),
+            _ => taken.cut(&new),
         }
         self.group.push(cursor::store(contract, &taken)?);
         self.driver.cursors.insert(contract, taken);

@@ -248,7 +248,8 @@ impl Ledger {
         logs
     }
 
-    /// The next step of a contract's stream that has read up to `mark`, of a few blocks at most. `None`: there is nothing new.
+    /// The next step of a contract's stream that has read up to `mark`, of a few blocks at most. `None`: there is nothing new. What
+    /// forks took back comes alone.
     pub(crate) fn step(&self, mark: &mut Mark, contract: usize, most: u64) -> Option<Delivery> {
         let state = self.state.lock();
         let forked = state.forks[mark.forks.min(state.forks.len())..].iter().min().copied();
@@ -257,6 +258,7 @@ impl Ledger {
         if let Some(from) = retracted_from {
             mark.block = from - 1;
         }
+        let most = if retracted_from.is_some() { 0 } else { most };
         let last = state.height().min(mark.block + most);
         if last == mark.block && retracted_from.is_none() {
             return None;
