@@ -1,7 +1,7 @@
 //! `/status` and `/namespaces`.
 
 use http::StatusCode;
-use photinus_engine::aggregation::release::{Vote, Wanted};
+use photinus_engine::aggregation::release::Wanted;
 use serde::Serialize;
 
 use crate::{
@@ -127,8 +127,8 @@ async fn topics(request: Request) -> Answer {
 
 /// Votes on the ledger to give up a batch that does not come. It is given up when the votes are enough, on every member alike.
 async fn release(mut request: Request) -> Answer {
-    let vote: Vote = request.json().await?;
-    reply::json(StatusCode::ACCEPTED, &request.namespace()?.release(&vote).await?)
+    let wanted: Wanted = request.json().await?;
+    reply::json(StatusCode::ACCEPTED, &request.namespace()?.release(&wanted).await?)
 }
 
 /// Gives up a batch that does not come, on this node alone.

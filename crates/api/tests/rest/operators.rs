@@ -158,6 +158,40 @@ async fn messages_and_topics_tell_why_they_wait() {
 }
 
 #[tokio::test]
+async fn votes_may_be_for_others_and_giving_up_alone_is_not() {
+    let api = Api::start().await;
+    let (_, message) = api.post("messages/broadcast?confirm", r#"{"data":[{"value":1}]}"#).await;
+    let (_, pins) = api.get(&format!("blockchainevents?tx.id={}", of_batch(&api, &message).await)).await;
+    let position = pins[0]["protocolId"].as_str().unwrap();
+    // It is decided, so there is nothing to vote for, unless others ask for it.
+    let body = |for_others: Value| json!({ "position": position, "forOthers": for_others }).to_string();
+    Api::refused(api.post("status/topics/release", &body(false.into())).await, 404, "FF10109");
+    let (status, votes) = api.post("status/topics/release", &body(true.into())).await;
+    assert_eq!(
+        (status.as_u16(), &votes["position"], &votes["undecided"]),
+        (202, &json!(position), &json!(0)),
+        "{votes}"
+    );
+    // Alone, the word has no meaning. It must not look as if it had been heard.
+    Api::refused(api.post("status/topics/abandon", &body(true.into())).await, 400, "FF00112");
+    Api::refused(api.post("status/topics/abandon", &body(false.into())).await, 404, "FF10109");
+    for path in ["status/topics/release", "status/topics/abandon"] {
+        for nonsense in [json!("maybe"), json!(1), json!({})] {
+            let (status, answer) = api.post(path, &body(nonsense)).await;
+            let sentence = answer["error"].as_str().unwrap_or_default();
+            assert!(status == 400 && sentence.contains("forOthers"), "{path}: {status} {answer}");
+        }
+    }
+    api.stop().await;
+}
+
+/// The transaction that pinned a message's batch.
+async fn of_batch(api: &Api, message: &Value) -> String {
+    let (_, batch) = api.get(&format!("batches/{}", message["batch"].as_str().unwrap())).await;
+    batch["tx"]["id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
 async fn machines_read_and_resolve_operations() {
     let api = Api::start().await;
     let (status, operations) = api.spi(Method::GET, "namespaces/default/operations?limit=1&count", None).await;

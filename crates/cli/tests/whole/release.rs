@@ -40,9 +40,10 @@ fn pin_nothing(chain: &str, contract: &str, topic: &str) {
 }
 
 /// `photinus release` and what it answers.
-fn release(url: &str, position: &str) -> Result<Value, String> {
+fn release(url: &str, position: &str, more: &[&str]) -> Result<Value, String> {
     let output = Command::new(Path::new(env!("CARGO_BIN_EXE_photinus")))
         .args(["-o", "json", "release", position, "--url", url])
+        .args(more)
         .stdin(Stdio::null())
         .output()
         .unwrap();
@@ -105,7 +106,7 @@ async fn two_of_three_release_what_a_stranger_pinned() {
     assert!(positions.iter().all(|position| *position == positions[0]), "{positions:?}");
     let position = positions.swap_remove(0);
     // One vote is counted and is not enough; nor are two of one organisation.
-    let first = release(&urls[0], &position).unwrap();
+    let first = release(&urls[0], &position, &[]).unwrap();
     assert_eq!((&first["undecided"], &first["electorate"], &first["votes"]), (&json!(1), &json!(3), &json!([])));
     let votes = |count: usize| {
         let path = "blockchainevents?limit=100";
@@ -121,12 +122,12 @@ async fn two_of_three_release_what_a_stranger_pinned() {
         let vote = vote.unwrap();
         assert_eq!((&vote["name"], &vote["output"]["payloadRef"]), (&json!("BatchPin"), &json!(position)));
     }
-    assert_eq!(release(&urls[0], &position).unwrap()["votes"].as_array().unwrap().len(), 1);
+    assert_eq!(release(&urls[0], &position, &[]).unwrap()["votes"].as_array().unwrap().len(), 1);
     let (path, two) = votes(2);
     until(&members, &urls[2], path, two).await;
     assert_eq!(get(&urls[2], &message).await["state"], "sent");
     // The second organisation decides it, for all three alike.
-    release(&urls[1], &position).unwrap();
+    release(&urls[1], &position, &[]).unwrap();
     for url in urls {
         until(&members, url, &message, |message| message["state"] == "confirmed").await;
         let told = get(url, "events?topic=photinus_released").await;
@@ -139,6 +140,18 @@ async fn two_of_three_release_what_a_stranger_pinned() {
         assert_eq!(open, json!([]), "no pin is left open");
     }
     // Who comes too late is told so.
-    let late = release(&urls[2], &position).unwrap_err();
+    let late = release(&urls[2], &position, &[]).unwrap_err();
     assert!(late.contains("FF10109"), "{late}");
+    // Of what is decided here, a vote is cast only for others, who may wait.
+    let events = get(&urls[2], "blockchainevents?limit=100").await;
+    let decided = events.as_array().unwrap().iter().find(|event| event["tx"]["type"] == "batch_pin").unwrap();
+    let decided = decided["protocolId"].as_str().unwrap();
+    let alike = release(&urls[2], decided, &[]).unwrap_err();
+    assert!(alike.contains("FF10109") && alike.contains("forOthers"), "{alike}");
+    let cast = release(&urls[2], decided, &["--for-others"]).unwrap();
+    assert_eq!((&cast["position"], &cast["undecided"]), (&json!(decided), &json!(0)), "{cast}");
+    let (path, four) = votes(4);
+    until(&members, &urls[0], path, four).await;
+    let nonsense = release(&urls[2], "1/2", &["--for-others"]).unwrap_err();
+    assert!(nonsense.contains("FF00112"), "{nonsense}");
 }

@@ -27,19 +27,11 @@ pub const TOPIC_ABANDONED: &str = "photinus_abandoned";
 
 /// What is to be given up.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Wanted {
     /// Position of the pin, as `status/topics` and `messages/{id}/why` tell it.
     #[serde(default)]
     pub position: String,
-}
-
-/// What is to be given up by a vote.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Vote {
-    /// What.
-    #[serde(flatten)]
-    pub wanted: Wanted,
     /// Vote although nothing of it is undecided here, because other members wait for it. A stranger can pin a private batch
     /// openly: those who have it know that the pin orders nothing, and all others wait.
     #[serde(default)]
@@ -71,8 +63,8 @@ impl Namespace {
     ///
     /// # Errors
     /// When nothing stands there, or nothing undecided and the vote is not for others, or this member has no vote.
-    pub async fn release(&self, vote: &Vote) -> Result<Votes, Error> {
-        let votes = self.standing(&vote.wanted, if vote.for_others { 0 } else { 1 }).await?;
+    pub async fn release(&self, wanted: &Wanted) -> Result<Votes, Error> {
+        let votes = self.standing(wanted, if wanted.for_others { 0 } else { 1 }).await?;
         operations::vote(self, &votes.position).await?;
         Ok(votes)
     }
@@ -80,8 +72,11 @@ impl Namespace {
     /// Gives up what is not decided of a pinned batch, on this node alone. Answers when it is done, and what it was.
     ///
     /// # Errors
-    /// When nothing undecided stands there.
+    /// When nothing undecided stands there, or it is asked for others.
     pub async fn abandon(&self, wanted: &Wanted) -> Result<Votes, Error> {
+        if wanted.for_others {
+            return Err(Error::NoOthers);
+        }
         let votes = self.standing(wanted, 1).await?;
         let core = self.core();
         if let Some(position) = Position::parse(&votes.position) {

@@ -42,6 +42,11 @@ pub enum Error {
     /// `FF00112`: not a position.
     #[error("'{0}' is not a position: give 'position' as status/topics tells it, such as 000000000012/000000/000001")]
     Position(String),
+    /// `FF00112`: alone, there are no others.
+    #[error(
+        "'forOthers' is for votes: leave it out, because what this node gives up alone is given up for nobody else"
+    )]
+    NoOthers,
     /// `FF10109`: nothing to give up.
     #[error("nothing undecided is pinned at {0}, or nothing at all; with forOthers you vote for members that wait")]
     NothingOpen(String),
@@ -79,7 +84,7 @@ impl Error {
             Self::NoBatch(_) | Self::NoPin | Self::NothingOpen(_) => "FF10109",
             Self::NotCancellable { .. } => "FF10466",
             Self::NotDispatched(_) => "FF10468",
-            Self::NoPlace | Self::Position(_) => "FF00112",
+            Self::NoPlace | Self::Position(_) | Self::NoOthers => "FF00112",
             Self::Status(_) => "FF00130",
             Self::Action(_) | Self::NotRoot(_) => "FF10397",
             Self::NoNextContract(_) => "FF10396",
@@ -98,7 +103,8 @@ impl Error {
             }
             Self::NotRepeatable(_) | Self::InputGone(_) | Self::NoNextContract(_) => Kind::Conflict,
             Self::NotCancellable { .. } | Self::NotDispatched(_) => Kind::BadInput,
-            Self::NoPlace | Self::Position(_) | Self::Status(_) | Self::Action(_) => Kind::BadInput,
+            Self::NoPlace | Self::Position(_) | Self::NoOthers => Kind::BadInput,
+            Self::Status(_) | Self::Action(_) => Kind::BadInput,
             Self::NotRoot(_) => Kind::NotAllowed,
             Self::Identity(error) => error.kind(),
             Self::Failed(_) => Kind::Unavailable,

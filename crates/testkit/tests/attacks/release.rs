@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use photinus_engine::{
-    Kind,
-    aggregation::release::{Vote, Wanted},
-};
+use photinus_engine::{Kind, aggregation::release::Wanted};
 use photinus_model::{
     blockchain_event::BlockchainEvent,
     event,
@@ -33,11 +30,7 @@ fn vote(signer: &str, position: &str) -> PinEvent {
 }
 
 fn wanted(position: &str) -> Wanted {
-    Wanted { position: position.to_owned() }
-}
-
-fn ballot(position: &str) -> Vote {
-    Vote { wanted: wanted(position), for_others: false }
+    Wanted { position: position.to_owned(), for_others: false }
 }
 
 /// Events that tell of something given up together.
@@ -54,14 +47,14 @@ async fn more_than_half_of_the_organisations_release_what_a_stranger_pinned() {
     let position = held_up(&network, "closed", "content").await.position.protocol_id();
     // Who is nobody has no vote, nor has one organisation two.
     network.ledger.inject(vote(STRANGER, &position));
-    let first = network.members[0].namespace().release(&ballot(&position)).await.unwrap();
+    let first = network.members[0].namespace().release(&wanted(&position)).await.unwrap();
     assert_eq!((first.undecided, first.owner, first.electorate), (1, None, Some(3)));
     network.ledger.inject(vote(&key(0), &position));
     let open = honest(&network, 1, "open").await;
     settle(&network, std::slice::from_ref(&open)).await;
     held_up(&network, "closed", "content").await;
     waits(&network, &stuck, "earlier").await;
-    let second = network.members[1].namespace().release(&ballot(&position)).await.unwrap();
+    let second = network.members[1].namespace().release(&wanted(&position)).await.unwrap();
     assert_eq!(second.votes, ["did:firefly:org/org_0"]);
     settle(&network, std::slice::from_ref(&stuck)).await;
     for member in &network.members {
@@ -72,7 +65,7 @@ async fn more_than_half_of_the_organisations_release_what_a_stranger_pinned() {
         assert_eq!(record.protocol_id, position);
         let blocked = member.namespace().blocked_topics(10).await.unwrap();
         assert!(blocked.is_empty(), "member {}: {blocked:?}", member.index);
-        let refused = member.namespace().release(&ballot(&position)).await.unwrap_err();
+        let refused = member.namespace().release(&wanted(&position)).await.unwrap_err();
         assert_eq!(refused.kind(), Kind::NotFound);
     }
     survived(&mut network, &[stuck, open]).await;
@@ -92,7 +85,7 @@ async fn what_was_given_up_is_not_decided_when_it_comes_after_all() {
     send(&network, &org(1), &[&after]);
     waits(&network, &confirmed(&after), "earlier").await;
     // Its own organisation needs nobody else.
-    let told = network.members[0].namespace().release(&ballot(&position)).await.unwrap();
+    let told = network.members[0].namespace().release(&wanted(&position)).await.unwrap();
     assert_eq!(told.owner.as_deref(), Some("did:firefly:org/org_0"));
     settle(&network, &[confirmed(&after)]).await;
     network.members.iter().for_each(|member| member.storage.release(&reference));
@@ -121,14 +114,14 @@ async fn what_is_decided_or_nowhere_is_not_released() {
         network.members[0].store.read(NAMESPACE).find::<BlockchainEvent>(&Query::first(100)).await.unwrap().items;
     let decided = records.into_iter().map(|record| record.protocol_id).max().unwrap();
     for position in [decided.as_str(), "999999999999/000000/000000", "000000000000/000000/000000"] {
-        assert_eq!(namespace.release(&ballot(position)).await.unwrap_err().kind(), Kind::NotFound, "{position}");
+        assert_eq!(namespace.release(&wanted(position)).await.unwrap_err().kind(), Kind::NotFound, "{position}");
         assert_eq!(namespace.abandon(&wanted(position)).await.unwrap_err().kind(), Kind::NotFound, "{position}");
         // Whoever writes to the ledger by other means gets no further.
         network.ledger.inject(vote(&key(0), position));
         network.ledger.inject(vote(&key(1), position));
     }
     for nonsense in ["", "1/2", "a/b/c", "-1/0/0"] {
-        assert_eq!(namespace.release(&ballot(nonsense)).await.unwrap_err().kind(), Kind::BadInput, "{nonsense}");
+        assert_eq!(namespace.release(&wanted(nonsense)).await.unwrap_err().kind(), Kind::BadInput, "{nonsense}");
         network.ledger.inject(vote(&key(0), nonsense));
     }
     let behind = honest(&network, 1, "bills").await;
@@ -185,9 +178,9 @@ async fn members_of_a_group_vote_for_those_who_wait_for_its_batch() {
                 found.is_some_and(|message| message.state.is_some_and(State::is_final))
             })
             .await;
-        let refused = member.namespace().release(&ballot(&position)).await.unwrap_err();
+        let refused = member.namespace().release(&wanted(&position)).await.unwrap_err();
         assert_eq!(refused.kind(), Kind::NotFound);
-        let vote = Vote { for_others: true, ..ballot(&position) };
+        let vote = Wanted { for_others: true, ..wanted(&position) };
         assert_eq!(member.namespace().release(&vote).await.unwrap().undecided, 0);
     }
     settle(&network, &[stuck]).await;

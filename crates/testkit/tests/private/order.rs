@@ -67,7 +67,7 @@ async fn what_is_released_lets_the_others_go_on() {
     let blocked = network.members[2].namespace().blocked_topics(10).await.unwrap();
     let shown = blocked.iter().find(|blocked| blocked.group.is_some()).expect("it is shown");
     assert_eq!(shown.position.as_ref(), Some(&position));
-    network.members[2].namespace().abandon(&Wanted { position }).await.unwrap();
+    network.members[2].namespace().abandon(&Wanted { position, for_others: false }).await.unwrap();
     until_final(&network.members[2], &[ids[0], ids[2]]).await;
     assert_eq!(decisions_on(&network.members[2], "t").await, all_confirmed(&[ids[0], ids[2]]));
     network.stop().await;

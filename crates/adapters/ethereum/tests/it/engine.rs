@@ -159,7 +159,9 @@ impl LedgerSink for Recorder {
         if let Some(from) = delivery.retracted_from {
             seen.retractions.push(from);
             if !delivery.logs.is_empty() || delivery.cursor.block_hash.is_empty() {
-                seen.faults.push(format!("what is taken back from block {from} on does not come alone, or leaves nothing known"));
+                seen.faults.push(format!(
+                    "what is taken back from block {from} on does not come alone, or leaves nothing known"
+                ));
             }
             let before = seen.logs.len();
             seen.logs.retain(|log| log.position.block < from);
