@@ -11,6 +11,7 @@ mod access;
 mod intervals;
 pub(crate) mod key;
 mod overlay;
+mod ranges;
 pub(crate) mod row;
 mod table;
 mod tag;

@@ -1,9 +1,9 @@
 //! The overlay: rows loaded, rows changed, and how to take changes back.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
-use super::intervals::Intervals;
 use super::key::{Key, Range, successor};
+use super::ranges::{Ranges, Unknown};
 use super::row::Row;
 use super::tag::is_scanned;
 use super::{Error, Need, Question, Stop};
@@ -33,20 +33,20 @@ struct Entry {
 #[derive(Debug, Default)]
 struct Entries {
     known: HashMap<Key, Entry, foldhash::fast::RandomState>,
-    order: BTreeSet<Key>,
+    ranges: Ranges,
 }
 
 impl Entries {
     fn set(&mut self, key: Key, row: Option<Row>, below: Below, used: u64) {
-        if row.is_some() && is_scanned(&key) {
-            self.order.insert(key.clone());
+        if row.is_some() {
+            self.ranges.insert(&key, used);
         }
         self.known.insert(key, Entry { row, below, used });
     }
 
     fn remove(&mut self, key: &[u8]) {
-        if self.known.remove(key).is_some_and(|entry| entry.row.is_some()) && is_scanned(key) {
-            self.order.remove(key);
+        if self.known.remove(key).is_some_and(|entry| entry.row.is_some()) {
+            self.ranges.remove(key);
         }
     }
 
@@ -55,27 +55,24 @@ impl Entries {
         let Some(entry) = self.known.get_mut(key) else { return false };
         entry.used = used;
         std::mem::swap(&mut entry.row, row);
-        let (is, was) = (entry.row.is_some(), row.is_some());
-        if is != was && is_scanned(key) {
-            if is {
-                self.order.insert(key.to_vec())
-            } else {
-                self.order.remove(key)
-            };
+        match (entry.row.is_some(), row.is_some()) {
+            (true, false) => self.ranges.insert(key, used),
+            (false, true) => self.ranges.remove(key),
+            _ => {}
         }
         true
     }
 
-    /// Forgets what was last used before `oldest`, and tells which rows of the table that were.
-    fn evict(&mut self, oldest: u64, mut forgotten: impl FnMut(&[u8])) {
-        let order = &mut self.order;
+    /// Forgets what was last used before `oldest`.
+    fn evict(&mut self, oldest: u64) {
+        let ranges = &mut self.ranges;
         self.known.retain(|key, entry| {
             let keep = entry.used >= oldest;
-            if !keep && entry.row.is_some() && is_scanned(key) {
-                order.remove(key);
+            if !keep && entry.row.is_some() {
+                ranges.remove(key);
             }
             if !keep && entry.below == Below::Present {
-                forgotten(key);
+                ranges.forget(key);
             }
             keep
         });
@@ -96,7 +93,6 @@ struct Undo {
 #[derive(Debug, Default)]
 pub struct Rows {
     entries: Entries,
-    known: Intervals,
     verdicts: BTreeMap<Question, bool>,
     /// Every write since the changes were last taken, in order.
     journal: Vec<Undo>,
@@ -142,7 +138,7 @@ impl Rows {
         for (key, bytes) in rows {
             self.load(key, Some(bytes))?;
         }
-        self.known.insert(from, to, self.clock);
+        self.entries.ranges.learn(from, to, self.clock);
         Ok(())
     }
 
@@ -166,7 +162,7 @@ impl Rows {
             let now = if bytes.is_some() { Below::Present } else { Below::Absent };
             let below = std::mem::replace(&mut entry.below, now);
             // What is gone need not be remembered where everything that is there is.
-            if bytes.is_none() && self.known.covering(&key, self.clock).is_some() {
+            if bytes.is_none() && self.entries.ranges.covers(&key, self.clock) {
                 self.entries.remove(&key);
             }
             if bytes.is_some() || below != Below::Absent {
@@ -188,12 +184,12 @@ impl Rows {
         }
         if self.entries.known.len() > limit {
             let oldest = cut(self.entries.known.values().map(|entry| entry.used).collect(), limit);
-            let known = &mut self.known;
-            self.entries.evict(oldest, |key| known.forget(key));
+            self.entries.evict(oldest);
         }
-        if self.known.len() > limit {
-            let oldest = cut(self.known.ages().collect(), limit);
-            self.known.evict(oldest);
+        let ranges = &mut self.entries.ranges;
+        if ranges.len() > limit {
+            let oldest = cut(ranges.ages().collect(), limit);
+            ranges.evict(oldest);
         }
     }
 
@@ -263,7 +259,7 @@ impl Rows {
             entry.used = self.clock;
             return true;
         }
-        self.known.covering(key, self.clock).is_some()
+        self.entries.ranges.covers(key, self.clock)
     }
 
     /// The lowest key from `from` up to and without `to` that has a row.
@@ -271,22 +267,15 @@ impl Rows {
         if !is_scanned(from) {
             return Err(Stop::inconsistent("a range of rows that are not kept in order"));
         }
-        let mut cursor = from.to_vec();
-        while cursor.as_slice() < to {
-            let Some(end) = self.known.covering(&cursor, self.clock) else {
-                return Err(Stop::Need(vec![Need::First { from: cursor, to: to.to_vec() }]));
-            };
-            let end: &[u8] = if end.as_slice() < to { end } else { to };
-            let range = (std::ops::Bound::Included(cursor.as_slice()), std::ops::Bound::Excluded(end));
-            if let Some(key) = self.entries.order.range::<[u8], _>(range).next() {
-                if let Some(entry) = self.entries.known.get_mut(key) {
+        match self.entries.ranges.first(from, to, self.clock) {
+            Ok(found) => {
+                if let Some(entry) = found.as_ref().and_then(|key| self.entries.known.get_mut(key)) {
                     entry.used = self.clock;
                 }
-                return Ok(Some(key.clone()));
+                Ok(found)
             }
-            cursor = end.to_vec();
+            Err(Unknown(from)) => Err(Stop::Need(vec![Need::First { from, to: to.to_vec() }])),
         }
-        Ok(None)
     }
 
     /// Writes a row.
@@ -304,7 +293,7 @@ impl Rows {
         let before = if self.entries.swap(&key, &mut row, used) {
             Some(row)
         } else {
-            let below = if self.known.covering(&key, used).is_some() { Below::Absent } else { Below::Unknown };
+            let below = if self.entries.ranges.covers(&key, used) { Below::Absent } else { Below::Unknown };
             self.entries.set(key.clone(), row, below, used);
             None
         };

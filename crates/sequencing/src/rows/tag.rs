@@ -140,6 +140,25 @@ pub(crate) const fn is_scanned(key: &[u8]) -> bool {
     }
 }
 
+/// Parts a key of a table that is only looked through for one thing at a time: that thing with the tag, and what follows.
+pub(crate) fn shard_of(key: &[u8]) -> Option<(&[u8], &[u8])> {
+    const HASH: usize = 1 + 32;
+    const ID: usize = HASH + 16;
+    const LENGTH: [usize; 256] = {
+        let mut length = [0; 256];
+        length[Table::Open as usize] = HASH;
+        length[Table::Masked as usize] = HASH;
+        length[Table::Naming as usize] = ID;
+        length[Table::Delivery as usize] = ID;
+        length[Table::Copy as usize] = ID;
+        length
+    };
+    match LENGTH[usize::from(*key.first()?)] {
+        0 => None,
+        length => key.split_at_checked(length),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
