@@ -15,7 +15,7 @@ use crate::{
 const PIECE: usize = 1 << 10;
 
 /// Bytes that an upload holds while it streams to disk.
-pub(crate) const STREAM: usize = 256 << 10;
+pub(crate) const STREAM: usize = 1 << 20;
 
 /// The room of a node.
 pub(crate) struct Rooms {

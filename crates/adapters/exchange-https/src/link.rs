@@ -32,6 +32,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const GOOD: Duration = Duration::from_secs(10);
 /// Receive window of one call, and of all calls on a connection, in bytes.
 pub(crate) const WINDOWS: (u32, u32) = (1 << 20, 8 << 20);
+/// Largest frame that is taken. Files come in large ones: each costs its own.
+pub(crate) const FRAME: u32 = 64 << 10;
 /// Bytes of one call that may wait to be sent.
 pub(crate) const SEND_BUFFER: usize = 256 * 1024;
 
@@ -262,6 +264,7 @@ async fn open(endpoint: &Endpoint, config: Arc<ClientConfig>, limits: &Limits) -
         .timer(TokioTimer::new())
         .initial_stream_window_size(WINDOWS.0)
         .initial_connection_window_size(WINDOWS.1)
+        .max_frame_size(FRAME)
         .max_send_buf_size(SEND_BUFFER)
         .max_header_list_size(16 * 1024)
         .keep_alive_interval(limits.keep_alive)

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     answer::Caller,
-    link::{SEND_BUFFER, WINDOWS},
+    link::{FRAME, SEND_BUFFER, WINDOWS},
     shared::Shared,
     tls,
     trust::Presented,
@@ -122,6 +122,7 @@ async fn serve(caller: Arc<Caller>, tls: TlsStream<TcpStream>, close: &Cancellat
                 .timer(TokioTimer::new())
                 .initial_stream_window_size(WINDOWS.0)
                 .initial_connection_window_size(WINDOWS.1)
+                .max_frame_size(FRAME)
                 .max_send_buf_size(SEND_BUFFER)
                 .max_header_list_size(16 * 1024)
                 .max_concurrent_streams(limits.streams())

@@ -62,6 +62,11 @@ impl Unfinished {
         self.file.write_all(bytes)
     }
 
+    /// Another handle of the file, to make what is written durable while more is written.
+    pub(crate) fn written(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+
     /// Makes the content durable, under its temporary name still.
     pub(crate) fn sync(&self) -> io::Result<()> {
         self.file.sync_all()

@@ -1,11 +1,12 @@
 //! Moves streams to files and files to streams, a chunk at a time, on the threads for blocking work.
 //!
-//! A transfer holds two chunks, whatever the size of the content: one that the disk has, and one that the other side has meanwhile. It
-//! holds no thread while the other side is slow.
+//! A transfer holds two pieces, whatever the size of the content: one that the disk has, and one that the other side has meanwhile. It
+//! holds no thread while the other side is slow. What comes is written and digested at the same time.
 
 use std::{
     fs::File,
     io::{self, Read},
+    sync::Arc,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -14,6 +15,15 @@ use photinus_ports::stream::ByteStream;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::{CHUNK, staging::Unfinished};
+
+/// Bytes that are written at a time.
+const PIECE: usize = 512 << 10;
+
+/// Bytes after which the disk is told to keep what is written, while more comes: at the end there is little to wait for.
+const FLUSH: usize = 16 << 20;
+
+/// Bytes of a part up to which it is copied to the next one.
+const SMALL: usize = 4 << 10;
 
 /// Something that sees all bytes of a transfer pass by.
 pub(crate) trait Digest: Send + 'static {
@@ -65,9 +75,9 @@ pub(crate) async fn receive<D: Digest>(
     digest: D,
     limit: u64,
 ) -> Result<(Unfinished, D, u64), Error> {
-    let mut writing = Writing::Idle(file, digest);
+    let mut writing = Writing { at: Step::Idle(file, digest), unflushed: 0, flush: None };
     let mut size: u64 = 0;
-    let mut held = BytesMut::new();
+    let mut held = Held::default();
     loop {
         let chunk = match content.next().await.transpose() {
             Ok(chunk) if chunk.as_ref().is_none_or(|chunk| size.saturating_add(chunk.len() as u64) <= limit) => chunk,
@@ -80,10 +90,10 @@ pub(crate) async fn receive<D: Digest>(
         let over = chunk.is_none();
         if let Some(chunk) = chunk {
             size += chunk.len() as u64;
-            held.extend_from_slice(&chunk);
+            held.push(chunk);
         }
-        if held.len() >= CHUNK || (over && !held.is_empty()) {
-            writing = writing.write(held.split().freeze()).await.map_err(Error::Disk)?;
+        if held.length >= PIECE || (over && held.length > 0) {
+            writing = writing.write(held.take()).await.map_err(Error::Disk)?;
         }
         if over {
             let (file, digest) = writing.done().await.map_err(Error::Disk)?;
@@ -92,28 +102,97 @@ pub(crate) async fn receive<D: Digest>(
     }
 }
 
-/// A file and its digest, while the last chunk is written or when it is.
-enum Writing<D> {
+/// What has come and is not handed on yet: large parts as they are, small ones copied together.
+#[derive(Default)]
+struct Held {
+    parts: Vec<Bytes>,
+    small: BytesMut,
+    length: usize,
+}
+
+impl Held {
+    fn push(&mut self, part: Bytes) {
+        self.length += part.len();
+        if part.len() <= SMALL {
+            self.small.extend_from_slice(&part);
+            return;
+        }
+        self.gather();
+        self.parts.push(part);
+    }
+
+    fn gather(&mut self) {
+        if !self.small.is_empty() {
+            self.parts.push(self.small.split().freeze());
+        }
+    }
+
+    fn take(&mut self) -> Arc<[Bytes]> {
+        self.gather();
+        self.length = 0;
+        self.parts.drain(..).collect()
+    }
+}
+
+/// A file and its digest, on their way.
+struct Writing<D> {
+    at: Step<D>,
+    /// Bytes since the disk was last told to keep them.
+    unflushed: usize,
+    flush: Option<JoinHandle<io::Result<()>>>,
+}
+
+/// While the last piece is written and digested, or when it is.
+enum Step<D> {
     Idle(Unfinished, D),
-    Busy(JoinHandle<io::Result<(Unfinished, D)>>),
+    Busy(JoinHandle<io::Result<Unfinished>>, JoinHandle<D>),
 }
 
 impl<D: Digest> Writing<D> {
-    /// Begins to write a chunk, once the one before is written.
-    async fn write(self, bytes: Bytes) -> io::Result<Self> {
-        let (mut file, mut digest) = self.done().await?;
-        Ok(Self::Busy(spawn_blocking(move || {
-            digest.update(&bytes);
-            file.write(&bytes)?;
-            Ok((file, digest))
-        })))
+    /// Begins to write a piece, once the one before is written.
+    async fn write(self, parts: Arc<[Bytes]>) -> io::Result<Self> {
+        let Self { at, mut unflushed, mut flush } = self;
+        let (mut file, mut digest) = at.done().await?;
+        if unflushed >= FLUSH {
+            flushed(flush).await?;
+            let written = file.written()?;
+            (unflushed, flush) = (0, Some(spawn_blocking(move || written.sync_data())));
+        }
+        unflushed += parts.iter().map(Bytes::len).sum::<usize>();
+        let same = Arc::clone(&parts);
+        let writing = spawn_blocking(move || parts.iter().try_for_each(|part| file.write(part)).map(|()| file));
+        let digesting = spawn_blocking(move || {
+            same.iter().for_each(|part| digest.update(part));
+            digest
+        });
+        Ok(Self { at: Step::Busy(writing, digesting), unflushed, flush })
     }
 
     async fn done(self) -> io::Result<(Unfinished, D)> {
+        let done = self.at.done().await?;
+        // The system tells of what it could not write only once, so it is not left to whoever flushes next.
+        flushed(self.flush).await?;
+        Ok(done)
+    }
+}
+
+impl<D> Step<D> {
+    async fn done(self) -> io::Result<(Unfinished, D)> {
         match self {
             Self::Idle(file, digest) => Ok((file, digest)),
-            Self::Busy(task) => task.await.unwrap_or_else(|e| Err(io::Error::other(e))),
+            Self::Busy(writing, digesting) => {
+                let digest = digesting.await;
+                let file = writing.await.map_err(io::Error::other)??;
+                Ok((file, digest.map_err(io::Error::other)?))
+            }
         }
+    }
+}
+
+async fn flushed(flush: Option<JoinHandle<io::Result<()>>>) -> io::Result<()> {
+    match flush {
+        Some(flush) => flush.await.map_err(io::Error::other)?,
+        None => Ok(()),
     }
 }
 
@@ -157,17 +236,20 @@ pub(crate) fn send<D: Digest>(
 /// What of a file is read next, and whether that has begun.
 enum Ahead<D> {
     Next(Reading<D>),
-    Busy(JoinHandle<io::Result<Step<D>>>),
+    Busy(JoinHandle<io::Result<Found<D>>>),
     Over,
 }
 
-/// The outcome of one step: bytes and what is left to read, or nothing more.
-type Step<D> = Option<(Bytes, Option<Reading<D>>)>;
+/// Bytes and what is left to read, or nothing more.
+type Found<D> = Option<(Bytes, Option<Reading<D>>)>;
 
-fn read<D: Digest>(mut reading: Reading<D>) -> io::Result<Step<D>> {
+fn read<D: Digest>(mut reading: Reading<D>) -> io::Result<Found<D>> {
     let wanted = usize::try_from(reading.left.min(CHUNK as u64)).map_err(io::Error::other)?;
-    let mut bytes = vec![0; wanted];
-    reading.file.read_exact(&mut bytes)?;
+    // Not zeroed first, as a buffer to be filled would be.
+    let mut bytes = Vec::with_capacity(wanted);
+    if reading.file.by_ref().take(wanted as u64).read_to_end(&mut bytes)? < wanted {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
     reading.digest.update(&bytes);
     reading.left -= wanted as u64;
     if reading.left > 0 {
@@ -177,4 +259,64 @@ fn read<D: Digest>(mut reading: Reading<D>) -> io::Result<Step<D>> {
         check(reading.digest)?;
     }
     Ok((!bytes.is_empty()).then(|| (bytes.into(), None)))
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::TryStreamExt;
+    use sha2::Sha256;
+
+    use super::*;
+    use crate::staging::Staging;
+
+    /// What becomes of parts of these sizes, and of their bytes.
+    async fn received(sizes: &[usize], limit: u64) -> Result<(Vec<u8>, Vec<u8>, u64), Error> {
+        let folder = tempfile::tempdir().unwrap();
+        let staging = Staging::open(folder.path().join("incoming")).unwrap();
+        let mut next = 0_u8;
+        let mut part = |size: &usize| {
+            next = next.wrapping_add(1);
+            Bytes::from((0..*size).map(|at| (at % 251) as u8 ^ next).collect::<Vec<_>>())
+        };
+        let parts: Vec<Bytes> = sizes.iter().map(&mut part).collect();
+        let content = stream::iter(parts.clone().into_iter().map(Ok));
+        let (file, digest, size) =
+            receive(Box::pin(content), staging.create().unwrap(), Sha256::default(), limit).await?;
+        let whole = parts.concat();
+        assert_eq!(sha2::Digest::finalize(digest)[..], <Sha256 as sha2::Digest>::digest(&whole)[..]);
+        let path = folder.path().join("whole");
+        file.place(&path).unwrap();
+        let file = File::open(&path).unwrap();
+        let back = send(file, size, (), |()| Ok(())).try_collect::<Vec<_>>().await.unwrap().concat();
+        Ok((whole, back, size))
+    }
+
+    #[tokio::test]
+    async fn parts_of_every_size_arrive_in_their_order() {
+        let small = [1; 3 * SMALL];
+        let mixed: Vec<usize> = (0..600).map(|number| if number % 3 == 0 { SMALL + 1 } else { number }).collect();
+        let few = [SMALL, SMALL + 1, PIECE - 1, 2, PIECE, 0, 1, 2 * PIECE + 3];
+        for sizes in [&[][..], &[0], &[1], &small, &mixed, &few] {
+            let (sent, back, size) = received(sizes, u64::MAX).await.unwrap();
+            assert_eq!(sent.len() as u64, size);
+            assert!(sent == back, "{} bytes", sent.len());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_too_large_is_refused_at_its_first_byte_too_many() {
+        assert!(received(&[PIECE, PIECE], 2 * PIECE as u64).await.is_ok());
+        let refused = received(&[PIECE, PIECE, 1], 2 * PIECE as u64).await;
+        assert!(matches!(refused, Err(Error::TooLarge(limit)) if limit == 2 * PIECE as u64));
+    }
+
+    #[tokio::test]
+    async fn a_file_that_was_cut_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cut");
+        std::fs::write(&path, vec![7; CHUNK + 5]).unwrap();
+        let read = send(File::open(&path).unwrap(), CHUNK as u64 + 6, (), |()| Ok(()));
+        let error = read.try_collect::<Vec<_>>().await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+    }
 }

@@ -130,9 +130,11 @@ fn check_offset(here: u64, offered: u64) -> Result<(), Refused> {
     Err(Refused(StatusCode::CONFLICT, format!("go on at byte {here}, not at {offered}")))
 }
 
-/// A blob whose chunks come in. One piece is written while the next one is read from the connection.
+/// A blob whose chunks come in. One piece is written while the next one is read from the connection, and what is proved is flushed
+/// meanwhile.
 struct Arrival {
     at: Step,
+    flush: Option<JoinHandle<std::io::Result<()>>>,
 }
 
 enum Step {
@@ -145,7 +147,7 @@ enum Step {
 impl Arrival {
     /// Goes on behind what is proved, or from the start if that is what comes.
     async fn resume(held: Held, offset: u64) -> Result<Self, Refused> {
-        let mut arrival = Self { at: Step::Idle(held) };
+        let mut arrival = Self { at: Step::Idle(held), flush: None };
         let mut here = 0;
         arrival.look(|partial| here = partial.offset()).await?;
         if offset != 0 {
@@ -159,8 +161,16 @@ impl Arrival {
     /// Takes all chunks that are lacking.
     async fn take(mut self, mut pieces: Pieces, traffic: &Traffic) -> Result<Held, Refused> {
         loop {
-            let (mut at, mut end, mut whole) = (0, 0, false);
-            self.look(|partial| (at, end, whole) = (partial.offset(), partial.chunk_end(), partial.is_whole())).await?;
+            let (mut at, mut end, mut whole, mut unsynced) = (0, 0, false, Ok(None));
+            self.look(|partial| {
+                (at, end, whole) = (partial.offset(), partial.chunk_end(), partial.is_whole());
+                unsynced = partial.unsynced();
+            })
+            .await?;
+            if let Some(unsynced) = unsynced.map_err(disk)? {
+                self.flushed().await?;
+                self.flush = Some(spawn_blocking(move || unsynced.sync()));
+            }
             if whole {
                 break;
             }
@@ -174,9 +184,18 @@ impl Arrival {
             let proof = proof(&pieces.take(32).await.map_err(broken)?);
             self.work(move |partial| partial.prove(proof)).await?;
         }
+        self.flushed().await?;
         match self.settled().await? {
             Step::Idle(held) => Ok(held),
             _ => Err(disk("it was interrupted")),
+        }
+    }
+
+    /// Waits for the flush that was begun: the system tells of what it could not write only once.
+    async fn flushed(&mut self) -> Result<(), Refused> {
+        match self.flush.take() {
+            Some(flush) => flush.await.map_err(disk)?.map_err(disk),
+            None => Ok(()),
         }
     }
 
@@ -194,7 +213,7 @@ impl Arrival {
     }
 
     /// Looks at what has arrived, once all work is done.
-    async fn look(&mut self, look: impl FnOnce(&Partial)) -> Result<(), Refused> {
+    async fn look(&mut self, look: impl FnOnce(&mut Partial)) -> Result<(), Refused> {
         let Step::Idle(mut held) = self.settled().await? else { return Err(disk("it was interrupted")) };
         match held.partial() {
             Some(partial) => look(partial),

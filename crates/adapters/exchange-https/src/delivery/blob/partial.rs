@@ -17,8 +17,9 @@ use sha2::{Digest, Sha256};
 
 use super::{CHUNK, Ticket};
 
-/// Bytes that a power failure may take, at most, besides the chunk that was arriving.
-const SYNC: u64 = 32 << 20;
+/// Bytes after which the disk is told to keep what is proved. A power failure takes at most twice as many, besides the chunk that was
+/// arriving: those that are being flushed, and those that came meanwhile.
+const SYNC: u64 = 16 << 20;
 
 /// Bytes of a proof's line.
 const PROOF: u64 = 65;
@@ -63,6 +64,19 @@ pub(super) struct Partial {
     proved: u64,
     /// Bytes proved since the disk was last told to keep them.
     unsynced: u64,
+}
+
+/// What was proved and is not durable.
+pub(super) struct Unsynced {
+    content: File,
+    journal: File,
+}
+
+impl Unsynced {
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.content.sync_data()?;
+        self.journal.sync_data()
+    }
 }
 
 impl Partial {
@@ -191,12 +205,17 @@ impl Partial {
         self.journal.write_all_at(format!("{proof}\n").as_bytes(), at)?;
         self.unsynced += self.written - self.proved;
         (self.proved, self.proved_hasher) = (self.written, hasher);
-        if self.unsynced >= SYNC {
-            self.content.sync_data()?;
-            self.journal.sync_data()?;
-            self.unsynced = 0;
-        }
         Ok(true)
+    }
+
+    /// What the disk is to be told to keep, if that is much. It may be told so while more is written.
+    pub(super) fn unsynced(&mut self) -> io::Result<Option<Unsynced>> {
+        if self.unsynced < SYNC {
+            return Ok(None);
+        }
+        let unsynced = Unsynced { content: self.content.try_clone()?, journal: self.journal.try_clone()? };
+        self.unsynced = 0;
+        Ok(Some(unsynced))
     }
 }
 
