@@ -14,6 +14,7 @@ use photinus_model::{
 use photinus_ports::{OperationRef, blockchain, storage};
 
 use super::{
+    ahead::Ahead,
     processor::Processor,
     seal::{Outbound, Published},
 };
@@ -40,10 +41,15 @@ pub(super) async fn publish_early(core: &Core, outbound: &Outbound) -> Option<Pu
     Some(Published { reference, bytes })
 }
 
-/// Uploads and pins a batch. The number of bytes uploaded, or `None` when it was cut short; the operations say why.
-pub(super) async fn send(core: &Arc<Core>, processor: &Processor, outbound: &Outbound) -> Option<usize> {
+/// Uploads or delivers a batch, and pins it. `ahead` are deliveries that were begun already. The number of bytes uploaded, or `None` when it was cut short; the operations say why.
+pub(super) async fn send(
+    core: &Arc<Core>,
+    processor: &Processor,
+    outbound: &Outbound,
+    ahead: Ahead,
+) -> Option<usize> {
     if outbound.batch.kind == batch::Type::Private {
-        let bytes = super::private::deliver(core, outbound).await?;
+        let bytes = super::private::deliver(core, outbound, ahead).await?;
         return if outbound.is_pinned() { pin_at(core, processor, outbound, "", bytes).await } else { Some(bytes) };
     }
     let mut batch = Arc::clone(&outbound.batch);

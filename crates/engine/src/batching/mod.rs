@@ -13,6 +13,7 @@
 
 mod admission;
 mod again;
+mod ahead;
 mod arrival;
 mod cut;
 mod dispatch;

@@ -23,7 +23,7 @@ use photinus_model::{
 use photinus_store::{Change, ChangeSet, change};
 use serde_json::json;
 
-use super::{Stream, queue::Waiting, seal::Outbound};
+use super::{Stream, ahead::Ahead, queue::Waiting, seal::Outbound};
 use crate::{
     core::Core,
     delivery::{self, Delivery, What},
@@ -290,7 +290,7 @@ pub(crate) async fn wrapper_group(core: &Core, batch: &Batch) -> Result<Option<G
 
 /// Has a batch delivered. If it is to be pinned, returns when all recipients have it that can be reached, or after
 /// [`Delivery::acknowledgement`](crate::options::Delivery). Answers its size, or `None` when the namespace stops.
-pub(super) async fn deliver(core: &Arc<Core>, outbound: &Outbound) -> Option<usize> {
+pub(super) async fn deliver(core: &Arc<Core>, outbound: &Outbound, mut ahead: Ahead) -> Option<usize> {
     let mut group = wrapper_group(core, &outbound.batch).await;
     let mut backoff = core.tasks.backoff(core.options.retry);
     let group = loop {
@@ -305,12 +305,13 @@ pub(super) async fn deliver(core: &Arc<Core>, outbound: &Outbound) -> Option<usi
             }
         }
     };
-    let payload = Bytes::from(wire::wrap(group.as_ref(), &outbound.batch));
+    let payload = ahead.payload().unwrap_or_else(|| Bytes::from(wire::wrap(group.as_ref(), &outbound.batch)));
     let bytes = payload.len();
     let batches = outbound.deliveries.iter().filter(|delivery| matches!(delivery.what, What::Batch { .. }));
     let operations = batches.map(|delivery| delivery.operation).chain(outbound.owed.iter().copied());
     let acks = core.delivery.expect(operations);
-    let deliveries = outbound.deliveries.iter().cloned().map(|delivery| match delivery.what {
+    let others = outbound.deliveries.iter().filter(|delivery| !ahead.has(delivery.operation));
+    let deliveries = others.cloned().map(|delivery| match delivery.what {
         What::Batch { .. } => Delivery { payload: Some(payload.clone()), ..delivery },
         What::Blob { .. } => delivery,
     });
@@ -321,10 +322,16 @@ pub(super) async fn deliver(core: &Arc<Core>, outbound: &Outbound) -> Option<usi
     if !outbound.is_pinned() {
         return Some(bytes);
     }
-    tokio::select! {
+    let arrived = async {
+        ahead.finish(core).await;
+        acks.settled().await;
+    };
+    let end = tokio::select! {
         biased;
-        () = acks.settled() => Some(bytes),
+        () = arrived => Some(bytes),
         () = core.tasks.stopping().cancelled() => None,
         () = tokio::time::sleep(core.options.delivery.acknowledgement) => Some(bytes),
-    }
+    };
+    ahead.leave(core);
+    end
 }

@@ -9,7 +9,9 @@ use photinus_store as store;
 use tokio::time::Instant;
 
 use super::{
-    Bounds, Stream, admission, dispatch,
+    Bounds, Stream, admission,
+    ahead::Ahead,
+    dispatch,
     private::{self, Nonces},
     queue::{Queue, Waiting, Work},
     recover,
@@ -96,7 +98,7 @@ async fn run(core: Arc<Core>, processor: Arc<Processor>) -> Result<(), serde_jso
     let mut nonces = Nonces::default();
     let unfinished = processor.state.lock().current.clone();
     if let Some(outbound) = unfinished {
-        flush(&core, &processor, outbound).await;
+        flush(&core, &processor, outbound, Ahead::default()).await;
     }
     let mut pinned: Option<Pinned> = None;
     loop {
@@ -114,12 +116,14 @@ async fn run(core: Arc<Core>, processor: Arc<Processor>) -> Result<(), serde_jso
                     return Ok(());
                 }
             }
-            Ok(Work::Sealed(outbound)) => flush(&core, &processor, Arc::from(outbound)).await,
+            Ok(Work::Sealed(outbound)) => {
+                flush(&core, &processor, Arc::from(outbound), Ahead::default()).await;
+            }
             Ok(Work::Messages(messages)) => {
                 let since = Instant::now();
-                if let Some(outbound) = sealed(&core, &processor, &mut nonces, messages).await? {
+                if let Some((outbound, ahead)) = sealed(&core, &processor, &mut nonces, messages).await? {
                     pinned = Pinned::watch(&core, &outbound);
-                    flush(&core, &processor, Arc::new(outbound)).await;
+                    flush(&core, &processor, Arc::new(outbound), ahead).await;
                 }
                 processor.queue.paced(since.elapsed());
             }
@@ -180,11 +184,11 @@ const LULL: Duration = Duration::from_millis(2);
 
 /// Seals messages into a batch and stores it. `None` when none of them waits any more, or the namespace stops.
 async fn sealed(
-    core: &Core,
+    core: &Arc<Core>,
     processor: &Processor,
     nonces: &mut Nonces,
     mut messages: Vec<Waiting>,
-) -> Result<Option<Outbound>, serde_json::Error> {
+) -> Result<Option<(Outbound, Ahead)>, serde_json::Error> {
     let mut backoff = core.tasks.backoff(core.options.retry);
     let mut assembled = None;
     loop {
@@ -219,17 +223,20 @@ impl From<store::Error> for Failure {
 
 /// One attempt to seal. What was assembled stays, because an earlier attempt may have stored it without saying so.
 async fn attempt(
-    core: &Core,
+    core: &Arc<Core>,
     processor: &Processor,
     nonces: &mut Nonces,
     messages: &mut Vec<Waiting>,
-    assembled: &mut Option<Outbound>,
-) -> Result<Option<Outbound>, Failure> {
+    assembled: &mut Option<(Outbound, Ahead)>,
+) -> Result<Option<(Outbound, Ahead)>, Failure> {
     let stream = &processor.stream;
-    let outbound = match assembled.as_mut() {
-        Some(outbound) => outbound,
+    let (outbound, ahead) = match assembled.as_mut() {
+        Some(assembled) => assembled,
         None => match assemble(core, stream, nonces, messages).await {
-            Ok(outbound) => assembled.insert(outbound),
+            Ok(outbound) => {
+                let ahead = Ahead::begin(core, &outbound, messages).await;
+                assembled.insert((outbound, ahead))
+            }
             Err(error) => {
                 admission::failed(messages, &error);
                 return if messages.is_empty() { Ok(None) } else { Err(error.into()) };
@@ -238,7 +245,8 @@ async fn attempt(
     };
     sent(outbound, messages);
     let stored = core.store.submit(seal::changes(core, outbound, messages).map_err(Failure::Json)?);
-    let (stored, published) = tokio::join!(stored, dispatch::publish_early(core, outbound));
+    let stored = ahead.during(async { tokio::join!(stored, dispatch::publish_early(core, outbound)) });
+    let (stored, published) = stored.await;
     outbound.published = published;
     let Err(error) = stored else {
         in_batch(core, messages);
@@ -317,7 +325,7 @@ async fn keep_waiting(core: &Core, messages: &mut Vec<Waiting>) -> Result<(), st
 }
 
 /// Sends a batch on its way and to the ledger, for as long as it takes.
-async fn flush(core: &Arc<Core>, processor: &Processor, outbound: Arc<Outbound>) {
+async fn flush(core: &Arc<Core>, processor: &Processor, outbound: Arc<Outbound>, ahead: Ahead) {
     let since = Instant::now();
     processor.begin(core, Some(&outbound));
     if outbound.is_pinned() {
@@ -326,7 +334,7 @@ async fn flush(core: &Arc<Core>, processor: &Processor, outbound: Arc<Outbound>)
             return;
         }
     }
-    if let Some(bytes) = dispatch::send(core, processor, &outbound).await {
+    if let Some(bytes) = dispatch::send(core, processor, &outbound, ahead).await {
         processor.end(&outbound, bytes, since);
     }
 }

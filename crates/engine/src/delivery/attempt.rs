@@ -71,6 +71,14 @@ pub(super) async fn run(core: &Arc<Core>, mut delivery: Delivery) -> Outcome {
     if recorded { Outcome::Done(delivery.place) } else { Outcome::Stopping }
 }
 
+/// Delivers a batch once, and records nothing. Whether it has arrived.
+pub(super) async fn once(core: &Core, delivery: &mut Delivery) -> bool {
+    match delivery.what.clone() {
+        What::Batch { id, hash } => message(core, delivery, id, hash).await.is_ok(),
+        What::Blob { .. } => false,
+    }
+}
+
 async fn message(core: &Core, delivery: &mut Delivery, batch: Uuid, hash: Hash) -> Result<(), Failure> {
     let route = route(core, delivery.node).await?;
     let payload = match delivery.payload.clone() {

@@ -29,11 +29,11 @@ use std::{
 pub(crate) use acks::Acks;
 pub(crate) use entry::{Delivery, What};
 use parking_lot::Mutex;
-use photinus_model::{Hash, Uuid};
+use photinus_model::{Hash, Uuid, operation::Status};
 use photinus_store::ChangeSet;
 use queue::Queue;
 
-use crate::{core::Core, space};
+use crate::{core::Core, operations, space};
 
 /// One peer: what is owed to its node.
 struct Peer {
@@ -107,6 +107,23 @@ pub(crate) fn send(core: &Arc<Core>, deliveries: impl IntoIterator<Item = Delive
             core.delivery.acks.settle(operation);
         }
     }
+}
+
+/// Whether a message for a node would go out at once: nothing else is owed to it, and it can be reached as far as is known.
+pub(crate) async fn is_free(core: &Arc<Core>, node: Uuid) -> bool {
+    peer(core, node).messages.is_free() && attempt::reachable(core, node).await
+}
+
+/// Delivers once, and records nothing. `false` when it is to be tried again, or given up, as the peer's queue decides.
+pub(crate) async fn attempt_once(core: &Core, delivery: &mut Delivery) -> bool {
+    attempt::once(core, delivery).await
+}
+
+/// Records that something has arrived that [`attempt_once`] delivered.
+pub(crate) async fn has_arrived(core: &Core, delivery: &Delivery) {
+    core.delivery.acks.settle(delivery.operation);
+    let update = operations::Update::new(delivery.operation, Status::Succeeded);
+    operations::lazily(core, update.with(delivery.forget())).await;
 }
 
 /// Why a delivery could not be written down.

@@ -75,6 +75,12 @@ impl Queue {
         }
     }
 
+    /// Whether nothing waits here, and nothing has failed of late.
+    pub(super) fn is_free(&self) -> bool {
+        let inner = self.inner.lock();
+        inner.waiting.is_empty() && !inner.behind && inner.trouble.is_none()
+    }
+
     /// Takes note of so many deliveries that are in the store alone.
     pub(super) fn owes(&self, count: u64) {
         let mut inner = self.inner.lock();
