@@ -114,13 +114,28 @@ impl Network {
         network
     }
 
-    /// Registers every member's organisation and node, one after the other.
+    /// Registers every member's organisation and node, one after the other, and waits until every member knows all of them.
     ///
     /// # Panics
     /// When that does not succeed.
     pub async fn register(&self) {
+        let mut nodes = Vec::with_capacity(self.members.len());
         for member in &self.members {
-            member.register().await;
+            nodes.push(member.register().await.1.did);
+        }
+        for member in &self.members {
+            let nodes = &nodes;
+            member
+                .until("all nodes are known", |store| async move {
+                    let read = store.read(NAMESPACE);
+                    for node in nodes {
+                        if read.identity_by_did(node).await.expect("identities are read").is_none() {
+                            return false;
+                        }
+                    }
+                    true
+                })
+                .await;
         }
     }
 

@@ -42,12 +42,7 @@ pub(super) async fn publish_early(core: &Core, outbound: &Outbound) -> Option<Pu
 }
 
 /// Uploads or delivers a batch, and pins it. `ahead` are deliveries that were begun already. The number of bytes uploaded, or `None` when it was cut short; the operations say why.
-pub(super) async fn send(
-    core: &Arc<Core>,
-    processor: &Processor,
-    outbound: &Outbound,
-    ahead: Ahead,
-) -> Option<usize> {
+pub(super) async fn send(core: &Arc<Core>, processor: &Processor, outbound: &Outbound, ahead: Ahead) -> Option<usize> {
     if outbound.batch.kind == batch::Type::Private {
         let bytes = super::private::deliver(core, outbound, ahead).await?;
         return if outbound.is_pinned() { pin_at(core, processor, outbound, "", bytes).await } else { Some(bytes) };

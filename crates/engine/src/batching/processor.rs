@@ -100,10 +100,10 @@ async fn run(core: Arc<Core>, processor: Arc<Processor>) -> Result<(), serde_jso
     if let Some(outbound) = unfinished {
         flush(&core, &processor, outbound, Ahead::default()).await;
     }
-    let mut pinned: Option<Pinned> = None;
+    let mut sent: Option<Callers> = None;
     loop {
-        if let Some(pinned) = pinned.take() {
-            gather(&core, &processor, &bounds, pinned).await;
+        if let Some(callers) = sent.take() {
+            gather(&core, &processor, &bounds, callers).await;
         }
         let next = tokio::select! {
             biased;
@@ -121,9 +121,10 @@ async fn run(core: Arc<Core>, processor: Arc<Processor>) -> Result<(), serde_jso
             }
             Ok(Work::Messages(messages)) => {
                 let since = Instant::now();
+                let callers = Callers::of(&core, &processor, &messages);
                 if let Some((outbound, ahead)) = sealed(&core, &processor, &mut nonces, messages).await? {
-                    pinned = Pinned::watch(&core, &outbound);
                     flush(&core, &processor, Arc::new(outbound), ahead).await;
+                    sent = Some(callers);
                 }
                 processor.queue.paced(since.elapsed());
             }
@@ -132,34 +133,41 @@ async fn run(core: Arc<Core>, processor: Arc<Processor>) -> Result<(), serde_jso
     }
 }
 
-/// A batch on its way to the ledger.
-struct Pinned {
-    /// Waits for its last message to be decided.
-    decided: confirm::Waiter,
-    /// How many requests wait for its messages to be decided.
-    callers: usize,
+/// The requests that wait for the messages of a batch to be decided.
+struct Callers {
+    /// How many they are.
+    count: usize,
+    /// Waits for the last of them, where the ledger decides.
+    last: Option<confirm::Waiter>,
 }
 
-impl Pinned {
-    fn watch(core: &Core, outbound: &Outbound) -> Option<Self> {
-        let messages = &outbound.batch.payload.messages;
-        let last = messages.last().filter(|_| outbound.is_pinned())?;
-        let callers = core.confirmations.awaited(messages.iter().map(|message| message.header.id));
-        Some(Self { decided: core.confirmations.register(last.header.id).ok()?, callers })
+impl Callers {
+    fn of(core: &Core, processor: &Processor, messages: &[Waiting]) -> Self {
+        let ids = || messages.iter().map(|waiting| waiting.sealed.message.header.id);
+        let last = ids().next_back().filter(|_| processor.stream.pinned);
+        Self {
+            count: core.confirmations.awaited(ids()),
+            last: last.and_then(|message| core.confirmations.register(message).ok()),
+        }
     }
 }
 
 /// Lets the next batch fill while the ledger is busy with the one before, which costs as much as a large one: until that is
 /// decided, but not longer than a fast ledger takes, and not once the next one is full. Once it is decided, its callers are
 /// likely to come back with their next messages, within moments of each other: those go together too.
-async fn gather(core: &Core, processor: &Processor, bounds: &Bounds, pinned: Pinned) {
+async fn gather(core: &Core, processor: &Processor, bounds: &Bounds, callers: Callers) {
     let (author, queue) = (&processor.stream.author, &processor.queue);
-    let together = queue.len() + pinned.callers;
-    let decided = tokio::select! {
-        biased;
-        () = core.tasks.stopping().cancelled() => return,
-        verdict = pinned.decided.verdict(FAST) => verdict.is_ok(),
-        () = queue.fill(author, bounds, GATHER) => false,
+    // Of those without a pin some may be back already.
+    let waiting = if processor.stream.pinned { queue.len() } else { 0 };
+    let together = waiting + callers.count;
+    let decided = match callers.last {
+        None => !processor.stream.pinned,
+        Some(last) => tokio::select! {
+            biased;
+            () = core.tasks.stopping().cancelled() => return,
+            verdict = last.verdict(FAST) => verdict.is_ok(),
+            () = queue.fill(author, bounds, GATHER) => false,
+        },
     };
     if decided && together > 1 {
         tokio::select! {

@@ -99,29 +99,9 @@ pub(crate) async fn until_nothing_is_owed(member: &Member) {
         .await;
 }
 
-/// Waits until every member knows every node.
+/// So many members that know each other.
 pub(crate) async fn registered(count: usize) -> Network {
-    let network = Network::registered(count).await;
-    all_known(&network).await;
-    network
-}
-
-/// Waits until every member knows every node.
-pub(crate) async fn all_known(network: &Network) {
-    let count = network.members.len();
-    for member in &network.members {
-        member
-            .until("all nodes are known", |store| async move {
-                let read = store.read(NAMESPACE);
-                for index in 0..count {
-                    if read.identity_by_did(&format!("did:firefly:node/node_{index}")).await.unwrap().is_none() {
-                        return false;
-                    }
-                }
-                true
-            })
-            .await;
-    }
+    Network::registered(count).await
 }
 
 /// Code and text of a refusal.

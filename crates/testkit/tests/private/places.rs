@@ -9,8 +9,6 @@ use photinus_store::{
 };
 use photinus_testkit::network::Network;
 
-use crate::inputs::all_known;
-
 /// Where a network keeps its data.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Database {
@@ -83,6 +81,5 @@ pub(crate) async fn network(count: usize, order: PrivateOrder, database: Databas
     }
     let network = Network::start_on(stores, |options| options.private_order = order).await;
     network.register().await;
-    all_known(&network).await;
     network
 }
