@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::{StreamExt, stream};
 use photinus_ports::stream::ByteStream;
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -21,9 +21,6 @@ const PIECE: usize = 512 << 10;
 
 /// Bytes after which the disk is told to keep what is written, while more comes: at the end there is little to wait for.
 const FLUSH: usize = 16 << 20;
-
-/// Bytes of a part up to which it is copied to the next one.
-const SMALL: usize = 4 << 10;
 
 /// Something that sees all bytes of a transfer pass by.
 pub(crate) trait Digest: Send + 'static {
@@ -77,60 +74,31 @@ pub(crate) async fn receive<D: Digest>(
 ) -> Result<(Unfinished, D, u64), Error> {
     let mut writing = Writing { at: Step::Idle(file, digest), unflushed: 0, flush: None };
     let mut size: u64 = 0;
-    let mut held = Held::default();
+    // Two pieces take turns: memory that is freed on another thread than its own is given back late.
+    let mut held = Vec::new();
     loop {
-        let chunk = match content.next().await.transpose() {
-            Ok(chunk) if chunk.as_ref().is_none_or(|chunk| size.saturating_add(chunk.len() as u64) <= limit) => chunk,
+        let mut chunk = match content.next().await.transpose() {
+            Ok(Some(chunk)) if size.saturating_add(chunk.len() as u64) <= limit => chunk,
+            Ok(None) => {
+                if !held.is_empty() {
+                    (writing, _) = writing.write(held).await.map_err(Error::Disk)?;
+                }
+                let (file, digest) = writing.done().await.map_err(Error::Disk)?;
+                return Ok((file, digest, size));
+            }
             refused => {
                 // The file goes with this, and not some time later.
                 drop(writing.done().await);
                 return Err(refused.err().map_or(Error::TooLarge(limit), Error::Source));
             }
         };
-        let over = chunk.is_none();
-        if let Some(chunk) = chunk {
-            size += chunk.len() as u64;
-            held.push(chunk);
+        size += chunk.len() as u64;
+        while !chunk.is_empty() {
+            held.extend_from_slice(&chunk.split_to(chunk.len().min(PIECE - held.len())));
+            if held.len() == PIECE {
+                (writing, held) = writing.write(held).await.map_err(Error::Disk)?;
+            }
         }
-        if held.length >= PIECE || (over && held.length > 0) {
-            writing = writing.write(held.take()).await.map_err(Error::Disk)?;
-        }
-        if over {
-            let (file, digest) = writing.done().await.map_err(Error::Disk)?;
-            return Ok((file, digest, size));
-        }
-    }
-}
-
-/// What has come and is not handed on yet: large parts as they are, small ones copied together.
-#[derive(Default)]
-struct Held {
-    parts: Vec<Bytes>,
-    small: BytesMut,
-    length: usize,
-}
-
-impl Held {
-    fn push(&mut self, part: Bytes) {
-        self.length += part.len();
-        if part.len() <= SMALL {
-            self.small.extend_from_slice(&part);
-            return;
-        }
-        self.gather();
-        self.parts.push(part);
-    }
-
-    fn gather(&mut self) {
-        if !self.small.is_empty() {
-            self.parts.push(self.small.split().freeze());
-        }
-    }
-
-    fn take(&mut self) -> Arc<[Bytes]> {
-        self.gather();
-        self.length = 0;
-        self.parts.drain(..).collect()
     }
 }
 
@@ -145,45 +113,49 @@ struct Writing<D> {
 /// While the last piece is written and digested, or when it is.
 enum Step<D> {
     Idle(Unfinished, D),
-    Busy(JoinHandle<io::Result<Unfinished>>, JoinHandle<D>),
+    Busy(JoinHandle<io::Result<Unfinished>>, JoinHandle<D>, Arc<Vec<u8>>),
 }
 
 impl<D: Digest> Writing<D> {
-    /// Begins to write a piece, once the one before is written.
-    async fn write(self, parts: Arc<[Bytes]>) -> io::Result<Self> {
+    /// Begins to write a piece, once the one before is written; its memory is given back.
+    async fn write(self, piece: Vec<u8>) -> io::Result<(Self, Vec<u8>)> {
         let Self { at, mut unflushed, mut flush } = self;
-        let (mut file, mut digest) = at.done().await?;
+        let (mut file, mut digest, spare) = at.done().await?;
         if unflushed >= FLUSH {
             flushed(flush).await?;
             let written = file.written()?;
             (unflushed, flush) = (0, Some(spawn_blocking(move || written.sync_data())));
         }
-        unflushed += parts.iter().map(Bytes::len).sum::<usize>();
-        let same = Arc::clone(&parts);
-        let writing = spawn_blocking(move || parts.iter().try_for_each(|part| file.write(part)).map(|()| file));
+        unflushed += piece.len();
+        let piece = Arc::new(piece);
+        let (to_write, to_digest) = (Arc::clone(&piece), Arc::clone(&piece));
+        let writing = spawn_blocking(move || file.write(&to_write).map(|()| file));
         let digesting = spawn_blocking(move || {
-            same.iter().for_each(|part| digest.update(part));
+            digest.update(&to_digest);
             digest
         });
-        Ok(Self { at: Step::Busy(writing, digesting), unflushed, flush })
+        Ok((Self { at: Step::Busy(writing, digesting, piece), unflushed, flush }, spare))
     }
 
     async fn done(self) -> io::Result<(Unfinished, D)> {
-        let done = self.at.done().await?;
+        let (file, digest, _) = self.at.done().await?;
         // The system tells of what it could not write only once, so it is not left to whoever flushes next.
         flushed(self.flush).await?;
-        Ok(done)
+        Ok((file, digest))
     }
 }
 
 impl<D> Step<D> {
-    async fn done(self) -> io::Result<(Unfinished, D)> {
+    /// The file, its digest, and the emptied memory of the last piece.
+    async fn done(self) -> io::Result<(Unfinished, D, Vec<u8>)> {
         match self {
-            Self::Idle(file, digest) => Ok((file, digest)),
-            Self::Busy(writing, digesting) => {
+            Self::Idle(file, digest) => Ok((file, digest, Vec::new())),
+            Self::Busy(writing, digesting, piece) => {
                 let digest = digesting.await;
                 let file = writing.await.map_err(io::Error::other)??;
-                Ok((file, digest.map_err(io::Error::other)?))
+                let mut spare = Arc::into_inner(piece).unwrap_or_default();
+                spare.clear();
+                Ok((file, digest.map_err(io::Error::other)?, spare))
             }
         }
     }
@@ -293,10 +265,9 @@ mod tests {
 
     #[tokio::test]
     async fn parts_of_every_size_arrive_in_their_order() {
-        let small = [1; 3 * SMALL];
-        let mixed: Vec<usize> = (0..600).map(|number| if number % 3 == 0 { SMALL + 1 } else { number }).collect();
-        let few = [SMALL, SMALL + 1, PIECE - 1, 2, PIECE, 0, 1, 2 * PIECE + 3];
-        for sizes in [&[][..], &[0], &[1], &small, &mixed, &few] {
+        let many: Vec<usize> = (0..1500).collect();
+        let few = [4096, PIECE - 1, 2, PIECE, 0, 1, 2 * PIECE + 3, FLUSH + 1, PIECE];
+        for sizes in [&[][..], &[0], &[1], &[PIECE], &many, &few] {
             let (sent, back, size) = received(sizes, u64::MAX).await.unwrap();
             assert_eq!(sent.len() as u64, size);
             assert!(sent == back, "{} bytes", sent.len());
