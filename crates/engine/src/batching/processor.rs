@@ -121,10 +121,9 @@ async fn run(core: Arc<Core>, processor: Arc<Processor>) -> Result<(), serde_jso
             }
             Ok(Work::Messages(messages)) => {
                 let since = Instant::now();
-                let callers = Callers::of(&core, &processor, &messages);
                 if let Some((outbound, ahead)) = sealed(&core, &processor, &mut nonces, messages).await? {
+                    sent = Callers::of(&core, &outbound);
                     flush(&core, &processor, Arc::new(outbound), ahead).await;
-                    sent = Some(callers);
                 }
                 processor.queue.paced(since.elapsed());
             }
@@ -133,22 +132,20 @@ async fn run(core: Arc<Core>, processor: Arc<Processor>) -> Result<(), serde_jso
     }
 }
 
-/// The requests that wait for the messages of a batch to be decided.
+/// The requests that wait for the ledger to decide the messages of a batch.
 struct Callers {
     /// How many they are.
     count: usize,
-    /// Waits for the last of them, where the ledger decides.
-    last: Option<confirm::Waiter>,
+    /// Waits for the last message.
+    last: confirm::Waiter,
 }
 
 impl Callers {
-    fn of(core: &Core, processor: &Processor, messages: &[Waiting]) -> Self {
-        let ids = || messages.iter().map(|waiting| waiting.sealed.message.header.id);
-        let last = ids().next_back().filter(|_| processor.stream.pinned);
-        Self {
-            count: core.confirmations.awaited(ids()),
-            last: last.and_then(|message| core.confirmations.register(message).ok()),
-        }
+    fn of(core: &Core, outbound: &Outbound) -> Option<Self> {
+        let messages = &outbound.batch.payload.messages;
+        let last = messages.last().filter(|_| outbound.is_pinned())?;
+        let count = core.confirmations.awaited(messages.iter().map(|message| message.header.id));
+        Some(Self { count, last: core.confirmations.register(last.header.id).ok()? })
     }
 }
 
@@ -157,17 +154,12 @@ impl Callers {
 /// likely to come back with their next messages, within moments of each other: those go together too.
 async fn gather(core: &Core, processor: &Processor, bounds: &Bounds, callers: Callers) {
     let (author, queue) = (&processor.stream.author, &processor.queue);
-    // Of those without a pin some may be back already.
-    let waiting = if processor.stream.pinned { queue.len() } else { 0 };
-    let together = waiting + callers.count;
-    let decided = match callers.last {
-        None => !processor.stream.pinned,
-        Some(last) => tokio::select! {
-            biased;
-            () = core.tasks.stopping().cancelled() => return,
-            verdict = last.verdict(FAST) => verdict.is_ok(),
-            () = queue.fill(author, bounds, GATHER) => false,
-        },
+    let together = queue.len() + callers.count;
+    let decided = tokio::select! {
+        biased;
+        () = core.tasks.stopping().cancelled() => return,
+        verdict = callers.last.verdict(FAST) => verdict.is_ok(),
+        () = queue.fill(author, bounds, GATHER) => false,
     };
     if decided && together > 1 {
         tokio::select! {

@@ -351,6 +351,46 @@ mod tests {
         assert!(queue.arrive(&message(5, 1), true, 1_000).is_none());
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn the_next_batch_fills_for_as_long_as_it_is_worth_it() {
+        const LIMIT: Duration = Duration::from_millis(20);
+        const LULL: Duration = Duration::from_millis(2);
+        let queue = Queue::new(100);
+        let came = |ids: std::ops::Range<u128>| ids.for_each(|id| queue.push(message(id, 1)));
+        let start = Instant::now();
+        // From its first message on, up to the limit,
+        let late = async {
+            tokio::time::sleep(LIMIT * 2).await;
+            came(1..3);
+        };
+        tokio::join!(queue.fill("", &BOUNDS, LIMIT), late);
+        assert_eq!(start.elapsed(), LIMIT * 3);
+        // or until it is full.
+        let full = async {
+            tokio::time::sleep(LULL).await;
+            came(3..12);
+        };
+        tokio::join!(queue.fill("", &BOUNDS, LIMIT), full);
+        assert_eq!((start.elapsed(), take(&queue).len()), (LIMIT * 3 + LULL, 10));
+        // One message is left. Those who are expected come within moments of each other, or not at all.
+        let back = async {
+            for id in 12..15 {
+                tokio::time::sleep(LULL / 2).await;
+                came(id..id + 1);
+            }
+        };
+        let start = Instant::now();
+        tokio::join!(queue.have(4, "", &BOUNDS, LULL, LIMIT), back);
+        assert_eq!(start.elapsed(), LULL / 2 * 3);
+        queue.have(5, "", &BOUNDS, LULL, LIMIT).await;
+        assert_eq!(start.elapsed(), LULL / 2 * 5);
+        // A processor that waits for anything at all is woken by the first.
+        assert_eq!(take(&queue).len(), 4);
+        assert!(take(&queue).is_empty());
+        let first = async { came(20..21) };
+        tokio::join!(queue.next("", &BOUNDS), first);
+    }
+
     #[test]
     fn what_is_taken_back_is_in_no_batch() {
         let queue = Queue::new(100);
