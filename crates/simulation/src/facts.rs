@@ -131,8 +131,11 @@ impl Facts {
     fn arrive(&mut self, delivered: &Delivered) {
         let Ok(text) = std::str::from_utf8(&delivered.payload) else { return };
         let Ok(Some(wrapper)) = wire::parse_wrapper(text, LIMIT) else { return };
+        // Whoever has a node's certificate may lack what that node writes into its batches. What was refused for that is believed
+        // by nobody.
         if let Some(batch) = self.learn(Some(wrapper.batch), None)
             && let Some(from) = owner(&delivered.from.0)
+            && !delivered.refused
         {
             let Delivered { to, asked, planted, .. } = *delivered;
             self.arrivals.push(Arrival { to, batch, from, asked, planted });

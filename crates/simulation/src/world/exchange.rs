@@ -36,6 +36,8 @@ pub(crate) struct Delivered {
     pub(crate) asked: bool,
     /// No node sent it of its own accord: a liar speaks with the node's certificate.
     pub(crate) planted: bool,
+    /// It was planted, and the node refused it for good.
+    pub(crate) refused: bool,
 }
 
 /// The wires.
@@ -131,10 +133,20 @@ impl Wires {
         self.world.note(&attached.life, note);
         let to = attached.life.member;
         let (from, content) = (route.from.clone(), payload.clone());
-        self.delivered.lock().push(Delivered { from, to, payload: content, asked: false, planted });
+        let index = {
+            let mut delivered = self.delivered.lock();
+            delivered.push(Delivered { from, to, payload: content, asked: false, planted, refused: false });
+            delivered.len() - 1
+        };
         let answer = attached.life.until(attached.receiver.message(route, payload)).await;
         let answer = answer.ok_or_else(|| unreachable(&route.to, "it fell over"))?;
-        answer.map_err(|said| refusal(&route.to, said))
+        let answer = answer.map_err(|said| refusal(&route.to, said));
+        if let (true, Err(Error::Refused { .. })) = (planted, &answer)
+            && let Some(delivered) = self.delivered.lock().get_mut(index)
+        {
+            delivered.refused = true;
+        }
+        answer
     }
 
     /// The other end, once the way there is through.
@@ -231,7 +243,9 @@ impl Exchange {
         let answer = answer.map_err(|said| refusal(&route.to, said))?;
         self.wires.world.note(&self.life, format_args!("is told {} by {}", Hash::of(&answer), route.to.0));
         let (from, to) = (route.to.clone(), self.life.member);
-        self.wires.delivered.lock().push(Delivered { from, to, payload: answer.clone(), asked: true, planted: false });
+        let payload = answer.clone();
+        let told = Delivered { from, to, payload, asked: true, planted: false, refused: false };
+        self.wires.delivered.lock().push(told);
         self.wires.answered(route, answer).await
     }
 }
