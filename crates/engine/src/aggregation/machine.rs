@@ -23,7 +23,7 @@ const NEAR: usize = 4;
 /// How many such keys are looked for in one stretch.
 const MANY: usize = 8;
 /// Rows kept in memory between commits.
-const CACHE: usize = 30_000;
+const CACHE: usize = 10_000;
 
 /// Why the machine could not take a fact.
 #[derive(Debug, thiserror::Error)]
