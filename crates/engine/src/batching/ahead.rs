@@ -4,7 +4,7 @@
 //! crash delivers once more. A batch that a member has and that is not stored after all is never pinned, and what comes of it is what
 //! comes of all content without a pin.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use futures::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
@@ -20,7 +20,8 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Ahead {
     payload: Option<Bytes>,
-    begun: HashMap<Uuid, Delivery>,
+    /// In the order of their operations, so that what is left of them is left in one order.
+    begun: BTreeMap<Uuid, Delivery>,
     attempts: FuturesUnordered<BoxFuture<'static, (Uuid, bool)>>,
 }
 
